@@ -1,0 +1,182 @@
+"""
+The orchestrator's desk: takes what devices say, and answers each of them from the fold.
+
+Answering needs no lock and decides nothing; what is due in a transaction is the coordinator's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.protocol import answers
+from orchestrator.protocol.evidence import Witness
+from orchestrator.protocol.messages import (
+    Ask,
+    DeviceMessage,
+    Hello,
+    OrchestratorMessage,
+    Presence,
+    Report,
+    Vote,
+    Want,
+)
+from orchestrator.protocol.orchestration import Effect, PublishBlob, Timing
+from orchestrator.protocol.ready import Level, Notice, Send, notice
+from orchestrator.protocol.records import FleetState, Record, Settled
+from orchestrator.protocol.types import DeviceId, Digest, TxnId
+
+RESEND_S: Final = 0.2
+RESEND_PER_DEVICE_S: Final = 0.002
+"""The first pause before those who have not answered are asked again: the larger of the two.
+
+A large fleet takes a while to answer at all; asking it again meanwhile only makes it slower.
+"""
+
+RESEND_MAX_S: Final = 2.0
+
+
+class Desk:
+    """What a coordinator knows and is about to say."""
+
+    def __init__(self, state: FleetState, timing: Timing) -> None:
+        self.state = state
+        self.timing = timing
+        self.witness = Witness()
+        self.contradiction: str | None = None
+        """What a device knows that the journal lacks: the store was rolled back, or is foreign."""
+        self._announced: object = None
+        self._resend_at = 0.0
+        self._resend_s = RESEND_S
+        self._resend_pause_s = RESEND_S
+        self._published: dict[tuple[TxnId, Digest], float] = {}
+        self._retained: dict[TxnId, frozenset[Digest]] = {}
+        self._messages: tuple[Send, ...] = ()
+        self._effects: tuple[Effect, ...] = ()
+        self._notices: tuple[Notice, ...] = ()
+
+    # --- what devices say ---------------------------------------------------------------------
+
+    def _hear(self, message: DeviceMessage, received: float, now: float) -> None:
+        match message:
+            case Hello():
+                self.witness.learn(message, now)
+                self._welcome(message, received, now)
+            case Report():
+                self.witness.learn(message, now)
+            case Vote():
+                self._count(message)
+            case Ask():
+                self._tell_decision(message.device, message.txn)
+            case Want():
+                self._serve(message, now)
+            case Presence():
+                self.witness.presence(message)
+
+    def _count(self, vote: Vote) -> None:
+        txn = self.state.open
+        if txn is None or vote.device not in txn.begun.digests:
+            return
+        begun = txn.begun
+        asked = (begun.txn, begun.seq, begun.epoch, begun.plan)
+        if (vote.txn, vote.seq, vote.epoch, vote.plan) == asked:
+            self.witness.count(vote)
+        else:
+            self._tell(Level.DEBUG, "stale-vote", device=vote.device, txn=vote.txn)
+
+    def _welcome(self, hello: Hello, received: float, now: float) -> None:
+        """Answer a HELLO: the decision it waits for, what it missed, and whether to operate."""
+        device, error_s = hello.device, self.timing.clock_error_s
+        why = answers.contradiction(self.state, hello.state)
+        if why is not None:
+            self.contradiction = self.contradiction or f"{device}: {why}"
+            self._tell(Level.ERROR, "store-contradicted", device=device, why=why)
+            return
+        # WELCOME first: it measures the clock, and what follows makes a device ask anew.
+        self._send(
+            answers.welcome(self.state, hello, received=received, now=now, clock_error_s=error_s),
+            device,
+        )
+        if hello.state.prepared is not None:
+            self._tell_decision(device, hello.state.prepared)
+        elif answers.undecided_for(self.state, device) is None:
+            self._catch_up(device, now)
+
+    def _serve(self, want: Want, now: float) -> None:
+        """Publish a blob again, if it belongs to the open or the installed transaction."""
+        for txn in (self.state.open, self.state.installed):
+            if txn is None or txn.begun.txn != want.txn:
+                continue
+            if want.digest == txn.begun.plan or want.digest in txn.begun.digests.values():
+                self._publish(want.txn, want.digest, now)
+                return
+
+    def _catch_up(self, device: DeviceId, now: float) -> None:
+        if not self.witness.behind(device, self.state):
+            return
+        message = answers.catch_up(self.state, device)
+        if message is not None:
+            self._publish(message.txn, message.digest, now)
+            self._send(message, device)
+
+    def _tell_decision(self, device: DeviceId, asked: TxnId) -> None:
+        """Answer "what was decided for txn X?" from the journal; silence where nothing is."""
+        txn = answers.decided(self.state, asked)
+        if txn is not None:
+            self._send(answers.decision(self.state, txn), device)
+
+    # --- those who wait for an old decision ------------------------------------------------------
+
+    def _newly_settled(self) -> tuple[Record, ...]:
+        """Return a record for every deferred device that has followed after all."""
+        return tuple(
+            Settled(device=device, txn=txn.begun.txn, version=told.version, last_seq=told.last_seq)
+            for device, txns in self.state.deferred.items()
+            for txn in txns
+            if (told := self.witness.of(device).state) is not None
+            and self.witness.acknowledged(device, txn)
+        )
+
+    def _announce_awaited(self) -> None:
+        """Publish again every decision that a deferred device still waits for."""
+        for txn in self.state.awaited().values():
+            self._retain(txn.begun.txn)
+            self._send(answers.decision(self.state, txn))
+
+    # --- output -------------------------------------------------------------------------------
+
+    def _announce_once(self, what: object, now: float) -> bool:
+        """Whether ``what`` is still to be broadcast in this session of the transport."""
+        if self._announced == what:
+            return False
+        self._announced = what
+        self._resend_at, self._resend_pause_s = now + self._resend_s, 2 * self._resend_s
+        return True
+
+    def _resend_due(self, now: float) -> bool:
+        """Whether it is time to ask again those who have not answered; then wait longer."""
+        if now < self._resend_at:
+            return False
+        self._resend_at = now + self._resend_pause_s
+        self._resend_pause_s = min(2 * self._resend_pause_s, max(RESEND_MAX_S, self._resend_s))
+        return True
+
+    def _publish(self, txn: TxnId, digest: Digest, now: float) -> None:
+        """Publish a blob, at most once in a pause: many devices may want the same one."""
+        last = self._published.get((txn, digest))
+        if last is None or now >= last + self._resend_s:
+            self._published[txn, digest] = now
+            self._retain(txn, digest)
+            self._effect(PublishBlob(txn=txn, digest=digest))
+
+    def _retain(self, txn: TxnId, *digests: Digest) -> None:
+        """Remember that topics of ``txn`` may hold what we, or somebody before us, published."""
+        self._retained[txn] = self._retained.get(txn, frozenset()) | frozenset(digests)
+
+    def _send(self, message: OrchestratorMessage, to: DeviceId | None = None) -> None:
+        self._messages = (*self._messages, Send(message=message, to=to))
+
+    def _effect(self, effect: Effect) -> None:
+        self._effects = (*self._effects, effect)
+
+    def _tell(self, level: Level, event: str, **detail: str | float | None) -> None:
+        self._notices = (*self._notices, notice(level, event, **detail))

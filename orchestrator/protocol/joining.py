@@ -1,0 +1,69 @@
+"""
+Coming back: FENCE (row F), and HELLO's answer, by which a device becomes sure of its version.
+
+A WELCOME answers one HELLO, and through it one state of the device: whatever changes the version,
+digest, last_seq or promise voids the answers that are on their way, and so does every new reason
+to doubt. Each answer is taken once. So a device is enabled only as what the fleet was after it had
+asked (I25), whatever the network does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.protocol.clock import exchange
+from orchestrator.protocol.device import Holding
+from orchestrator.protocol.messages import Fence, Welcome
+from orchestrator.protocol.operation import Retry
+from orchestrator.protocol.ready import Level
+from orchestrator.protocol.voting import Voter
+
+
+class Joiner(Voter):
+    """A device that can be fenced, welcomed and enabled."""
+
+    def _fence(self, message: Fence, now: float) -> None:
+        if message.epoch > self.durable.max_epoch:
+            durable = replace(self.durable, max_epoch=message.epoch)
+            self._save(durable, then="fenced", message=message)
+        else:
+            # One below our epoch is not obeyed, but answered: who sent it must learn of ours.
+            self._say_hello(now)
+
+    def _fenced(self, _message: Fence, now: float) -> None:
+        self._say_hello(now)
+
+    def _confirm(self, message: Welcome, now: float) -> None:
+        """Take the answer to the HELLO that showed this very state; ignore any other."""
+        if (message.boot, message.nonce) != (self.boot, self._nonce):
+            return
+        if message.epoch < self.durable.max_epoch:
+            self._tell(Level.WARNING, "stale-welcome", epoch=str(message.epoch))
+            return
+        self._measure, self._nonce = False, None  # one answer to each question: see I25
+        self.operation.clock = exchange(
+            self.operation.clock,
+            sent=message.sent_at_device_s,
+            received=message.received_at,
+            answered=message.sent_at,
+            back=self._arrived_at,
+        )
+        last_seq = self.durable.last_seq
+        if self.durable.prepared is None:
+            last_seq = max(last_seq, message.last_seq)
+        durable = replace(self.durable, known=True, max_epoch=message.epoch, last_seq=last_seq)
+        if durable == self.durable:
+            self._confirmed(message, now)
+        else:
+            self._save(durable, then="confirmed", message=message)
+
+    def _confirmed(self, message: Welcome, now: float) -> None:
+        """Operate if this state is the fleet's, hold if it is known not to be."""
+        durable, operation = self.durable, self.operation
+        mine = (durable.version, durable.digest, durable.last_seq)
+        if mine != (message.version, message.digest, message.last_seq):
+            if durable.prepared is None:
+                operation.unconfirmed = Holding.BEHIND
+                self._hello = self._hello or Retry(at=now).again(now)
+        elif message.enable and not operation.clock_too_wide(durable, now):
+            operation.unconfirmed = None

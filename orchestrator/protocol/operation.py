@@ -1,0 +1,208 @@
+"""
+What a device's controller does: which version it has been told of, whether it aims or holds.
+
+Every rule here is a question about the record, the clock and the present instant; the answer
+never depends on which message came last. A device operates exactly when there is no reason to
+hold (DESIGN §5):
+
+=====================  =========================================================================
+knows ABORT            keeps the old version
+knows COMMIT in time   the old one until ``hold_at``, nothing until ``activate_at``, then the new
+knows nothing          holds from ``hold_at``
+restarted, or late     holds until a WELCOME confirms this very state
+=====================  =========================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.protocol.clock import ClockBound
+from orchestrator.protocol.device import Activate, Durable, Hold, Holding, Pending, Resume
+from orchestrator.protocol.types import Digest, Version
+
+RESEND_S: Final = 0.2
+RESEND_MAX_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A repetition with doubling pauses, from RESEND_S to RESEND_MAX_S; due at ``at``."""
+
+    at: float
+    pause_s: float = RESEND_S
+
+    def due(self, now: float) -> bool:
+        """Whether it is time."""
+        return now >= self.at
+
+    def again(self, now: float) -> Retry:
+        """Return the retry after one at ``now``."""
+        return Retry(at=now + self.pause_s, pause_s=min(2 * self.pause_s, RESEND_MAX_S))
+
+
+class Operation:
+    """The volatile half of a device: lost in a restart, and then rebuilt by asking."""
+
+    def __init__(self) -> None:
+        self.clock: ClockBound | None = None
+        self.unconfirmed: Holding | None = Holding.RESTARTED
+        """Why this device may not be at the fleet's version; ``None`` once it is confirmed."""
+        self.running: Version | None = None
+        """The version that the controller was last told of, in this boot."""
+        self.operating: Version | None = None
+        self.activated_at: float | None = None
+        self.error: str | None = None
+        """Why the last activation failed."""
+        self.disobeyed: str | None = None
+        """Why the controller refused to hold: until it obeys it may still aim."""
+        self._activating: tuple[Version, Digest] | None = None
+        self._running_bytes: tuple[Version, Digest] | None = None
+        self._again: Retry | None = None
+        self._hold_since: float | None = None
+        self._hold_s: float | None = None
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def reached(self, instant: float, now: float) -> bool:
+        """Whether the orchestrator's ``instant`` has come; true while the clock is unknown."""
+        return self.clock is None or now >= self.clock.device_time(instant)
+
+    def clock_too_wide(self, durable: Durable, now: float) -> bool:
+        """Whether the clock's bound exceeds ε between the vote and the activation."""
+        wide_at = self._wide_at(durable)
+        return wide_at is not None and now >= wide_at
+
+    def _wide_at(self, durable: Durable) -> float | None:
+        """Return the device instant at which the bound will have aged beyond ε, if that binds."""
+        allowed_s = 0.0
+        if durable.prepared is not None:
+            allowed_s = durable.prepared.timeline.clock_error_s
+        elif durable.pending is not None:
+            allowed_s = durable.pending.clock_error_s
+        return self.clock.wider_than(allowed_s) if allowed_s and self.clock is not None else None
+
+    def _due(self, pending: Pending, now: float) -> bool:
+        """Whether ``activate_at`` has come; a bound wider than ε waits for its later edge."""
+        if self.clock is None:
+            return False
+        return now >= self.clock.certainly(pending.activate_at, pending.clock_error_s)
+
+    # --- which version ------------------------------------------------------------------------
+
+    def target(self, durable: Durable, now: float) -> tuple[Version, Digest] | None:
+        """Return what the controller should have now: until ``activate_at`` the old version."""
+        pending = durable.pending
+        if pending is not None and not self._due(pending, now):
+            if pending.previous_digest is None or self.clock is None:
+                return None
+            return pending.previous_version, pending.previous_digest
+        return None if durable.digest is None else (durable.version, durable.digest)
+
+    def activate(self, durable: Durable, now: float) -> Activate | None:
+        """Return the activation that is due, and count it as started."""
+        target = self.target(durable, now)
+        waiting = self._again is not None and not self._again.due(now)
+        if target is None or durable.config is None or self._activating is not None or waiting:
+            return None
+        if self._running_bytes == target:
+            return None
+        self._activating = target
+        return Activate(version=target[0], digest=target[1], config=durable.config)
+
+    def activation_done(self, durable: Durable, now: float) -> bool:
+        """Whether the record may forget its pending activation (D3 is complete)."""
+        waiting = self._again is not None and not self._again.due(now)
+        has = self._running_bytes == (durable.version, durable.digest)
+        return durable.pending is not None and has and not waiting
+
+    def activated(self, durable: Durable, version: Version, now: float) -> None:
+        """Note that the controller has ``version``."""
+        self._running_bytes, self._activating = self._activating, None
+        self._again, self.error = None, None
+        self.running, self.disobeyed = version, None
+        if version == durable.version and self.clock is not None:
+            self.activated_at = self.clock.orchestrator_time(now)
+
+    def activation_failed(self, reason: str, now: float) -> None:
+        """Note a failure: it will be tried again, never undone."""
+        self._activating, self.error = None, reason
+        self.retry_later(now)
+
+    def retry_later(self, now: float) -> None:
+        """Wait before the activation (or the write that ends it) is tried again."""
+        self._again = (self._again or Retry(at=now)).again(now)
+
+    # --- aim or hold --------------------------------------------------------------------------
+
+    def holds(self, durable: Durable, now: float) -> tuple[Holding, ...]:
+        """Return every reason why the device does not operate at ``now``; empty if it does."""
+        found = []
+        if durable.version == 0:
+            found.append(Holding.NEW)
+        if self.unconfirmed is not None:
+            found.append(self.unconfirmed)
+        if durable.prepared and self.reached(durable.prepared.timeline.hold_at, now):
+            found.append(Holding.DOUBT)
+        if durable.version and self._in_pause(durable, now):
+            found.append(Holding.ACTIVATING)
+        if self.error is not None:
+            found.append(Holding.FAILED)
+        if self.disobeyed is not None:
+            found.append(Holding.DISOBEYED)
+        return tuple(found)
+
+    def _in_pause(self, durable: Durable, now: float) -> bool:
+        pending, target = durable.pending, self.target(durable, now)
+        if pending is not None and self.reached(pending.hold_at, now):
+            return True
+        return target is None or self._running_bytes != target
+
+    def hold(self, durable: Durable, now: float) -> Hold | None:
+        """Begin to hold if that has become due; never begin to operate."""
+        if self.operating is None or not self.holds(durable, now):
+            return None
+        change = self.change(durable, now)
+        return change if isinstance(change, Hold) else None
+
+    def change(self, durable: Durable, now: float) -> Hold | Resume | None:
+        """Begin or cease to operate as the holds say; return what the controller must be told."""
+        holds = self.holds(durable, now)
+        operating = None if holds else self.running
+        if operating == self.operating:
+            return None
+        self.operating = operating
+        if operating is None:
+            self._hold_since = now
+            return Hold(reasons=tuple(hold.value for hold in holds))
+        self._hold_s = self.held_s(now)
+        self._hold_since = None
+        return Resume(version=operating)
+
+    def held_s(self, now: float) -> float | None:
+        """Return how long the device has held since it prepared."""
+        if self._hold_s is None:
+            return None
+        return self._hold_s + (0.0 if self._hold_since is None else now - self._hold_since)
+
+    def count_hold_from(self, now: float) -> None:
+        """Start the count anew, for a new transaction."""
+        self._hold_s = 0.0
+        self._hold_since = None if self.operating is not None else now
+        self.activated_at = None
+
+    # --- wake-up ------------------------------------------------------------------------------
+
+    def instants(self, durable: Durable) -> list[float]:
+        """Return the device instants at which an answer of this class may change by itself."""
+        found = [] if self._again is None or self._activating is not None else [self._again.at]
+        if self.clock is None:
+            return found
+        if durable.prepared is not None:
+            found.append(self.clock.device_time(durable.prepared.timeline.hold_at))
+        pending, wide_at = durable.pending, self._wide_at(durable)
+        if pending is not None:
+            found.append(self.clock.device_time(pending.hold_at))
+            found.append(self.clock.certainly(pending.activate_at, pending.clock_error_s))
+        return found if wide_at is None else [*found, wide_at]

@@ -1,0 +1,53 @@
+"""
+The instants of a transaction, measured (DESIGN §5).
+
+``vote_by = begun + window``, ``hold_at = vote_by + margin``, ``activate_at = hold_at + 2ε``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from orchestrator.protocol.evidence import Evidence
+from orchestrator.protocol.orchestration import Timing
+from orchestrator.protocol.types import Timeline
+
+WINDOW_FLOOR_S: Final = 0.05
+WINDOW_MAX_S: Final = 60.0
+MARGIN_FLOOR_S: Final = 0.02
+RTT_UNKNOWN_S: Final = 0.25
+
+VOTE_EXCHANGES: Final = 3
+"""A vote takes three exchanges: for the plan, for the configuration, PREPARE and the vote."""
+
+VOTE_WRITES: Final = 2
+"""... and two durable writes: the staged bytes and the PREPARED record."""
+
+SLACK: Final = 4
+"""Four times what was measured, so that an ordinary hiccup does not abort."""
+
+
+def measured(now: float, timing: Timing, told: Iterable[Evidence], append_s: float) -> Timeline:
+    """
+    Return the timeline of a transaction that begins at ``now`` (UTC s).
+
+    The window covers the slowest round trip and durable write that members have shown, unless
+    the fleet file or the operator gives one; the margin covers one durable decision
+    (``append_s``) and one broadcast.
+    """
+    known = list(told)
+    rtt_s = max((e.rtt_s for e in known if e.rtt_s is not None), default=RTT_UNKNOWN_S)
+    write_s = max((e.state.staging_s for e in known if e.state is not None), default=0.0)
+    window_s = SLACK * (VOTE_EXCHANGES * rtt_s + VOTE_WRITES * write_s)
+    window_s = min(max(WINDOW_FLOOR_S, window_s), WINDOW_MAX_S)
+    if timing.window_s is not None:
+        window_s = timing.window_s
+    margin_s = max(MARGIN_FLOOR_S, SLACK * (rtt_s + append_s))
+    hold_at = now + window_s + margin_s
+    return Timeline(
+        vote_by=now + window_s,
+        hold_at=hold_at,
+        activate_at=hold_at + 2 * timing.clock_error_s,
+        clock_error_s=timing.clock_error_s,
+    )

@@ -1,0 +1,174 @@
+"""What a minifleet stands on: its journal, its disks, and the invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.protocol import device as dev
+from orchestrator.protocol import invariants
+from orchestrator.protocol import orchestration as orc
+from orchestrator.protocol.coordinator import Coordinator
+from orchestrator.protocol.device import Durable
+from orchestrator.protocol.invariants import DeviceView, Promise, Snapshot, Violation
+from orchestrator.protocol.messages import Message, OrchestratorMessage
+from orchestrator.protocol.participant import Participant
+from orchestrator.protocol.records import (
+    AbortRequested,
+    Entry,
+    FleetState,
+    Record,
+    apply,
+)
+from orchestrator.protocol.types import DeviceId, Digest, TxnId
+from tests.protocol import samples
+from tests.protocol.showing import show_record
+
+Log = Callable[[str], None]
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """A message on its way; ``to`` is a device or a coordinator."""
+
+    sender: str
+    to: str
+    message: Message
+
+
+@dataclass(kw_only=True)
+class Device:
+    """One device: its disk, its core while it is up, and its own clock."""
+
+    id: DeviceId
+    disk: Durable
+    offset: float = 0.0
+    """True time minus the device's monotonic reading, in s."""
+    rate: float = 1.0
+    core: Participant | None = None
+    boots: int = 0
+    refuses: tuple[str, ...] = ()
+    tasks: list[dev.Effect] = field(default_factory=list)
+    watching: set[tuple[TxnId, Digest]] = field(default_factory=set)
+    wake_at: float | None = None
+    asked_at_head: int = 0
+    confirmed: bool = False
+
+    def reading(self, true: float) -> float:
+        return (true - self.offset) * self.rate
+
+    def true(self, reading: float) -> float:
+        return reading / self.rate + self.offset
+
+
+@dataclass(kw_only=True)
+class Driver:
+    """One orchestrator process: its core, and the append whose answer it has not heard yet."""
+
+    name: str
+    core: Coordinator
+    alive: bool = True
+    inflight: orc.Append | None = None
+    wake_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskPlan:
+    """What happens to the writes of one step: which is the last, and whether it says so."""
+
+    crash_after: int | None = None
+    """Lose power after so many writes of the step (0: before the first)."""
+    fail_at: int | None = None
+    """Refuse this write (0: the first)."""
+
+
+class Ground:
+    """The journal, the disks, the bag of messages."""
+
+    participant: type[Participant] = Participant
+    coordinator: type[Coordinator] = Coordinator
+
+    def __init__(
+        self, devices: int = 3, *, timing: orc.Timing | None = None, log: Log | None = None
+    ) -> None:
+        self.now = 1000.0
+        self.timing = timing or samples.timing()
+        self.log: Log = log or (lambda _line: None)
+        self.folds: list[FleetState] = [FleetState(fleet=samples.FLEET)]
+        self.journal: list[Entry] = []
+        self.bag: list[Packet] = []
+        self.history: list[Packet] = []
+        self.retained: dict[object, OrchestratorMessage] = {}
+        self.blobs: dict[Digest, bytes] = {}
+        self.promised: frozenset[Promise] = frozenset()
+        self.replaced: frozenset[DeviceId] = frozenset()
+        self.slow: set[DeviceId] = set()
+        """Devices whose checks and activations wait to be told that they are done."""
+        self.patient = False
+        """Whether appends wait for :meth:`land` instead of being answered at once."""
+        self.clocks_are_honest = True
+        """Whether no clock has jumped: only I5 depends on it (I19)."""
+        self.stale_answers = False
+        """Whether HELLO is answered without reading the journal first (a forbidden host)."""
+        self.drivers: dict[str, Driver] = {}
+        self.devices: dict[DeviceId, Device] = {}
+        for number in range(1, devices + 1):
+            name = samples.device_id(number)
+            self.devices[name] = Device(
+                id=name,
+                disk=Durable(fleet=samples.FLEET, device=name),
+                offset=900.0 + 7 * number,
+            )
+
+    # --- looking ------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> FleetState:
+        """The fold of the whole journal."""
+        return self.folds[-1]
+
+    def snapshot(self) -> Snapshot:
+        views = {
+            device.id: DeviceView(
+                durable=device.disk,
+                operating=None if device.core is None else device.core.operating,
+            )
+            for device in self.devices.values()
+        }
+        return Snapshot(
+            fleet=self.state,
+            journal=self.journal,
+            devices=views,
+            promised=self.promised,
+            replaced=self.replaced,
+            at=self.now,
+        )
+
+    def check(self) -> None:
+        found = invariants.check(self.snapshot())
+        self.refuse([one for one in found if self.clocks_are_honest or one.id != "I5"])
+
+    def refuse(self, violations: Sequence[Violation]) -> None:
+        if violations:
+            raise BrokenError("; ".join(map(str, violations)))
+
+    # --- the journal --------------------------------------------------------------------------
+
+    def append(self, head: int, records: Sequence[Record]) -> bool:
+        """Compare and append; false for a conflict."""
+        if head != len(self.journal):
+            return False
+        for record in records:
+            entry = Entry(index=len(self.journal) + 1, at=self.now, record=record)
+            self.folds.append(apply(self.state, entry))
+            self.journal.append(entry)
+            self.log(f"  journal {entry.index}: {show_record(record)}")
+        return True
+
+    def request_abort(self, txn: TxnId) -> None:
+        asked = AbortRequested(txn=txn, by=samples.owner("somebody"), reason="asked")
+        self.append(len(self.journal), (asked,))

@@ -1,0 +1,164 @@
+"""The orchestrators of a minifleet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.protocol import lease
+from orchestrator.protocol import orchestration as orc
+from orchestrator.protocol.coordinator import Coordinator
+from orchestrator.protocol.messages import Blob, Decision
+from orchestrator.protocol.ready import Send
+from orchestrator.protocol.types import DeviceId
+from tests.protocol import samples
+from tests.protocol.ground import Driver, Ground, Packet
+from tests.protocol.showing import show_message
+
+
+class Orchestrators(Ground):
+    """The verbs of those who push, force and settle."""
+
+    # --- coordinators -------------------------------------------------------------------------
+
+    def push(
+        self,
+        name: str,
+        number: int,
+        *,
+        excused: Sequence[DeviceId] = (),
+        timing: orc.Timing | None = None,
+    ) -> Driver | None:
+        """Take the free lock and start a coordinator; ``None`` while the lock is held."""
+        taken = lease.acquire(self.state, samples.owner(name), "push")
+        if isinstance(taken, lease.Hot):
+            return None
+        self.append(len(self.journal), taken)
+        members = [device for device in self.devices if device not in excused]
+        goal = samples.push(number, self.state.version, members, excused)
+        self.blobs[goal.digest] = samples.encode(goal.plan)
+        for one in (*goal.plan.digests.values(), *goal.spare.values()):
+            self.blobs[one] = one.encode()
+        return self._drive(name, goal, timing)
+
+    def force(self, name: str) -> Driver | None:
+        """Resolve whoever holds the lock, at once; ``None`` if nobody does."""
+        found = lease.resolve(self.state, self.state.lock.epoch, samples.owner(name), "it hangs")
+        if isinstance(found, lease.NotTheLock):
+            return None
+        self.append(len(self.journal), found)
+        return self._drive(name, orc.Resolve(), None)
+
+    def settle(self, name: str, *, for_s: float = 60.0) -> Driver:
+        """Start a coordinator that only answers, until everybody operates."""
+        goal = orc.Settle(until=self.now + for_s, members=tuple(self.devices))
+        core = self.coordinator(self.state, goal=goal, timing=self.timing)
+        return self._start(name, core)
+
+    def _drive(self, name: str, goal: orc.Goal, timing: orc.Timing | None) -> Driver:
+        lock = self.state.lock
+        assert lock.owner is not None
+        core = self.coordinator(
+            self.state,
+            goal=goal,
+            timing=timing or self.timing,
+            epoch=lock.epoch,
+            owner=lock.owner,
+        )
+        return self._start(name, core)
+
+    def _start(self, name: str, core: Coordinator) -> Driver:
+        self.drivers[name] = driver = Driver(name=name, core=core)
+        self.tell(driver, orc.Connected())
+        return driver
+
+    def tell(self, driver: Driver, event: orc.Event) -> None:
+        """Step a coordinator and do what it asks for; one that waits for an answer hears none."""
+        if not driver.alive or driver.inflight is not None:
+            return
+        ready = driver.core.step(event, self.now)
+        while ready.writes:
+            (append,) = ready.writes
+            if self.patient:
+                driver.inflight = append
+                return
+            ready = driver.core.step(self._journaled(append), self.now)
+        self._perform(driver, ready)
+        self.check()
+
+    def _journaled(self, append: orc.Append, *, lost: bool = False) -> orc.Journaled:
+        landed = self.append(append.expected_head, append.records)
+        if not landed:
+            self.log(f"  journal: conflict at {append.expected_head}")
+        entries = tuple(self.journal[append.expected_head :])
+        return orc.Journaled(entries=entries, unknown=lost)
+
+    def land(self, driver: Driver, *, lost: bool = False) -> None:
+        """Let the append under way reach the journal; ``lost``: its answer must be read back."""
+        append, driver.inflight = driver.inflight, None
+        if append is None:
+            return
+        answer = self._journaled(append, lost=lost)
+        self._answer(driver, answer)
+
+    def vanish(self, driver: Driver) -> orc.Append | None:
+        """Lose the append *and* its answer; it may still land later (see :meth:`append`)."""
+        append, driver.inflight = driver.inflight, None
+        if append is not None:
+            entries = tuple(self.journal[append.expected_head :])
+            self._answer(driver, orc.Journaled(entries=entries, unknown=True))
+        return append
+
+    def _answer(self, driver: Driver, answer: orc.Journaled | orc.StoreLost) -> None:
+        if not driver.alive:
+            return
+        ready = driver.core.step(answer, self.now)
+        if ready.writes:
+            (driver.inflight,) = ready.writes
+            if not self.patient:
+                self.land(driver)
+        else:
+            self._perform(driver, ready)
+        self.check()
+
+    def _perform(self, driver: Driver, ready: orc.CoordinatorReady) -> None:
+        for send in ready.messages:
+            self._send(driver.name, send)
+        for effect in ready.effects:
+            self._publish(driver.name, effect)
+        driver.wake_at = ready.wake_at
+
+    def _send(self, sender: str, send: Send) -> None:
+        to = "*" if send.to is None else send.to
+        self.log(f"  {sender} -> {to}: {show_message(send.message)}")
+        if isinstance(send.message, Decision) and send.to is None:
+            self.retained[send.message.txn] = send.message
+        receivers = list(self.devices) if send.to is None else [send.to]
+        for receiver in receivers:
+            self.bag.append(Packet(sender=sender, to=receiver, message=send.message))
+
+    def _publish(self, sender: str, effect: orc.Effect) -> None:
+        if isinstance(effect, orc.PublishBlob):
+            data = self.blobs.get(effect.digest)
+            if data is None:
+                return
+            key = (effect.txn, effect.digest)
+            blob = Blob(txn=effect.txn, digest=effect.digest, data=data)
+            self.retained[key] = blob
+            for device in self.devices.values():
+                if key in device.watching:
+                    self.bag.append(Packet(sender=sender, to=device.id, message=blob))
+            return
+        for one in effect.digests:
+            self.retained.pop((effect.txn, one), None)
+        if effect.decision:
+            self.retained.pop(effect.txn, None)
+
+    def refresh(self, driver: Driver) -> None:
+        """Let a coordinator read what the journal has by now."""
+        news = tuple(self.journal[driver.core.state.head :])
+        if news and driver.inflight is None:
+            self.tell(driver, orc.Journaled(entries=news))
+
+    def kill(self, driver: Driver) -> None:
+        """The process ends; an append that was under way may still land (see :meth:`land`)."""
+        driver.alive = False
