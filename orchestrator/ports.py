@@ -1,0 +1,185 @@
+"""
+What the program asks of the world, as narrow protocols.
+
+Adapters implement them; fakes pass the same contract tests.
+
+An adapter maps its library's exceptions to those of :mod:`orchestrator.errors` at its edge; no
+other exception of a library travels inward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.protocol.messages import Message
+from orchestrator.protocol.ready import Notice
+from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.types import DeviceId, Digest, Epoch, FleetId, Owner, TxnId
+
+
+class Conflict(Exception):  # noqa: N818 - an answer, not an error
+    """The journal's head is not the expected one. Nothing was written: read, fold, think again."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """The store cannot be reached or cannot write; nothing is known to have been written."""
+
+
+class OutcomeUnknown(Exception):  # noqa: N818
+    """An append was sent and its answer was lost. Read the journal back; never retry blindly."""
+
+
+class TransportUnavailable(Exception):  # noqa: N818
+    """The broker cannot be reached."""
+
+
+class DiskError(Exception):
+    """A device's disk refused a write; the message says which and why. Nothing was promised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The heartbeat row of a held lock: ``renewed_at`` is UTC in s, by the holder's clock."""
+
+    fleet: FleetId
+    epoch: Epoch
+    owner: Owner
+    renewed_at: float
+
+
+class Journal(Protocol):
+    """
+    The append-only, totally ordered log of each fleet, with compare-and-append.
+
+    Caller: append only records that a pure rule returned for the state folded up to
+    ``expected_head``. Adapter: an append is all or nothing and durable (fsync) before it
+    returns; indexes have no gaps; two appends at one head never both succeed (I14).
+    """
+
+    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
+        """Return the entries with ``index > after``, in order."""
+        ...
+
+    async def append(
+        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+    ) -> Sequence[Entry]:
+        """
+        Append ``records`` atomically and durably, and return their entries.
+
+        A ``LockTaken`` among them also starts the lease of its owner, ``LockReleased`` ends it,
+        in the same write. Raises Conflict, StoreUnavailable, OutcomeUnknown.
+        """
+        ...
+
+    async def touch(self, fleet: FleetId, epoch: Epoch, owner: Owner) -> bool:
+        """Renew the lease; change nothing and return false unless epoch and owner match (I21)."""
+        ...
+
+    async def lease(self, fleet: FleetId) -> Lease | None:
+        """Return the lease of a held lock."""
+        ...
+
+    async def fleets(self) -> Sequence[FleetId]:
+        """Return every fleet that has a journal, sorted."""
+        ...
+
+    async def close(self) -> None:
+        """Give the store back. Idempotent."""
+        ...
+
+
+class Blobs(Protocol):
+    """Immutable bytes under their SHA-256; a put is durable before it returns."""
+
+    async def put_blob(self, data: bytes) -> Digest:
+        """Store ``data`` and return its digest. Idempotent."""
+        ...
+
+    async def get_blob(self, digest: Digest) -> bytes | None:
+        """Return the bytes, verified against ``digest``, or ``None``."""
+        ...
+
+
+class Store(Journal, Blobs, Protocol):
+    """A journal and its blobs in one place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message that passed the codec. ``at`` is the receiver's clock reading in s."""
+
+    message: Message
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnected:
+    """The transport has a new session: subscriptions stand again; publish what must be known."""
+
+
+class Transport(Protocol):
+    """
+    Sends and receives messages of one fleet; knows nothing of votes.
+
+    Treated as lossy, duplicating and reordering whatever the QoS: the cores re-send. Broadcast
+    messages, retained ones among them, have ``to=None``. What does not pass the codec is
+    dropped with a notice and never reaches the caller.
+    """
+
+    async def send(self, message: Message, to: DeviceId | None = None) -> None:
+        """
+        Hand a message over; returns when the transport has taken it.
+
+        Raises TransportUnavailable, after which the message may or may not arrive.
+        """
+        ...
+
+    async def clear(self, txn: TxnId, digests: Sequence[Digest], *, decision: bool) -> None:
+        """Remove the retained blobs of ``txn``, and its DECISION where ``decision`` is true."""
+        ...
+
+    async def watch_blob(self, txn: TxnId, digest: Digest) -> None:
+        """Ask to receive this blob of ``txn`` (devices only). Idempotent."""
+        ...
+
+    async def unwatch_blob(self, txn: TxnId, digest: Digest) -> None:
+        """Cease to receive it."""
+        ...
+
+    def receive(self) -> AsyncIterator[Received | Reconnected]:
+        """Yield what arrives, for ever; reconnects by itself."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, as the host sees it."""
+
+    def now(self) -> float:
+        """UTC in s for an orchestrator; a monotonic reading in s for a device."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return a reading in s that never goes back, for intervals and time-outs."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait."""
+        ...
+
+
+class Ids(Protocol):
+    """Randomness, confined."""
+
+    def new(self) -> str:
+        """Return a fresh id that matches the protocol's ID_PATTERN."""
+        ...
+
+
+class Audience(Protocol):
+    """Where notices go: logs, metrics, a terminal."""
+
+    def tell(self, notice: Notice) -> None:
+        """Tell one notice; never raises, never blocks."""
+        ...
