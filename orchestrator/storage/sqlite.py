@@ -1,0 +1,373 @@
+"""
+The store in one SQLite file, for one machine and any number of processes.
+
+Durability is WAL with ``synchronous=FULL``, set explicitly and read back: in WAL mode NORMAL
+does not sync at COMMIT, and a power failure may roll back what was acknowledged
+(https://www.sqlite.org/pragma.html#pragma_synchronous). Every write is ``BEGIN IMMEDIATE``, a
+check, a write, ``COMMIT``: a failure before COMMIT has written nothing, a failure *of* COMMIT is
+of unknown outcome, since the frames may be in the log already.
+
+The methods are coroutines for the port's sake and never wait: transactions are short, and
+threads would make simulated runs differ from one another. Only a writer of another process can
+hold one up, for ``busy_timeout_s`` at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from orchestrator.errors import Exit, OperatingError
+from orchestrator.ports import Conflict, Lease, OutcomeUnknown, StoreUnavailable
+from orchestrator.protocol.errors import InvariantViolation
+from orchestrator.protocol.records import Entry, LockTaken, Record
+from orchestrator.protocol.types import Digest, Epoch, FleetId, Owner
+from orchestrator.storage import codec
+from orchestrator.storage.files import make_file
+from orchestrator.storage.schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SQLITE_MIN,
+    STATEMENTS,
+)
+
+BUSY_TIMEOUT_S: Final = 2.0
+"""Far above a transaction (0.2 ms), well below the 10 s after which a lock's holder stops."""
+
+_WAL_ATTEMPTS: Final = 50
+
+_PRAGMAS: Final = (
+    # (name, what is set, what must be read back)
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("fullfsync", "ON", 1),  # macOS: fsync alone leaves the data in the drive's cache
+)
+
+_WHY: Final = {
+    sqlite3.SQLITE_PERM: "permission denied",
+    sqlite3.SQLITE_BUSY: "another process is writing to it for too long",
+    sqlite3.SQLITE_LOCKED: "another process is writing to it for too long",
+    sqlite3.SQLITE_READONLY: "it is read-only, or permission is denied",
+    sqlite3.SQLITE_IOERR: "reading or writing failed",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_NOTADB: "it is not a database",
+}
+
+
+class SqliteStore:
+    """
+    :class:`orchestrator.ports.Store` in the file ``path``, made with mode 0600 if it is missing.
+
+    ``now`` is UTC in s and dates entries and renewals. Not for use across a fork. Raises
+    StoreUnavailable where the file cannot be used, OperatingError for a newer schema, another
+    program's database or damage; close it when done.
+    """
+
+    def __init__(
+        self, path: Path, *, now: Callable[[], float], busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        self._path = path.absolute()
+        self._now = now
+        self._busy_timeout_s = busy_timeout_s
+        # All of the mutable state. No connection: closed for good, or lost until the next use.
+        # In doubt: a COMMIT failed, and what it left in the log is not overwritten yet.
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        self._in_doubt = False
+        _require_sqlite()
+        make_file(self._path)
+        self._connection = self._connect()
+
+    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
+        """Return the entries with ``index > after``, in order; raise OperatingError at damage."""
+        sql = "SELECT idx, at, record FROM journal WHERE fleet = ? AND idx > ? ORDER BY idx"
+        return codec.decode_entries(fleet, after, self._select(sql, fleet, after))
+
+    async def append(
+        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+    ) -> Sequence[Entry]:
+        """
+        Append ``records`` in one durable transaction and return their entries.
+
+        Raises Conflict and StoreUnavailable with nothing written; OutcomeUnknown where COMMIT
+        itself failed: read the journal back, never retry blindly. InvariantViolation for what
+        the file's own rules refuse (I7, I22).
+        """
+        rows = codec.encode_rows(records)
+        codec.decisions(rows)
+        at = float(self._now())
+        entries = [
+            Entry(index=index, at=at, record=row.record)
+            for index, row in enumerate(rows, start=expected_head + 1)
+        ]
+        with self._transaction(lost=OutcomeUnknown) as connection:
+            _check_head(connection, fleet, expected_head)
+            connection.executemany(
+                "INSERT INTO journal (fleet, idx, at, kind, record) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (fleet, entry.index, at, row.record.kind, row.text)
+                    for entry, row in zip(entries, rows, strict=True)
+                ],
+            )
+            _write_lease(connection, fleet, entries)
+        return entries
+
+    async def touch(self, fleet: FleetId, epoch: Epoch, owner: Owner) -> bool:
+        """Renew the lease; change nothing and return false unless epoch and owner match (I21)."""
+        with self._transaction(lost=StoreUnavailable) as connection:
+            cursor = connection.execute(
+                "UPDATE lease SET renewed_at = ? "
+                "WHERE fleet = ? AND incarnation = ? AND number = ? AND owner = ?",
+                (
+                    float(self._now()),
+                    fleet,
+                    epoch.incarnation,
+                    epoch.number,
+                    codec.encode_owner(owner),
+                ),
+            )
+            return cursor.rowcount == 1
+
+    async def lease(self, fleet: FleetId) -> Lease | None:
+        """Return the lease of a held lock."""
+        sql = "SELECT incarnation, number, owner, renewed_at FROM lease WHERE fleet = ?"
+        for incarnation, number, owner, renewed_at in self._select(sql, fleet):
+            return Lease(
+                fleet=fleet,
+                epoch=Epoch(incarnation, number),
+                owner=codec.decode_owner(owner, fleet),
+                renewed_at=renewed_at,
+            )
+        return None
+
+    async def fleets(self) -> Sequence[FleetId]:
+        """Return every fleet that has a journal, sorted."""
+        rows = self._select("SELECT DISTINCT fleet FROM journal ORDER BY fleet")
+        return [FleetId(fleet) for (fleet,) in rows]
+
+    async def put_blob(self, data: bytes) -> Digest:
+        """Store ``data`` durably and return its digest; bytes that rotted are replaced."""
+        digest = codec.blob_to_store(data)
+        with self._transaction(lost=StoreUnavailable) as connection:
+            connection.execute(
+                "INSERT INTO blobs (digest, data) VALUES (?, ?) ON CONFLICT (digest) "
+                "DO UPDATE SET data = excluded.data WHERE data IS NOT excluded.data",
+                (digest, bytes(data)),
+            )
+        return digest
+
+    async def get_blob(self, digest: Digest) -> bytes | None:
+        """Return the bytes, verified against ``digest``, or ``None``."""
+        for (data,) in self._select("SELECT data FROM blobs WHERE digest = ?", digest):
+            return codec.verified_blob(digest, data)
+        return None
+
+    async def close(self) -> None:
+        """Give the file back. Idempotent; every later call raises StoreUnavailable."""
+        self._closed = True
+        self._disconnect()
+
+    @contextlib.contextmanager
+    def _transaction(
+        self, *, lost: type[OutcomeUnknown | StoreUnavailable]
+    ) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction; ``lost`` is raised where COMMIT itself fails."""
+        connection = self._connected()
+        try:
+            with self._mapped():
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._in_doubt = True
+            self._roll_back(connection)
+            raise lost(f"{self._path}: COMMIT failed: {_why(error)}") from error
+        self._in_doubt = False
+
+    def _settle_doubt(self) -> None:
+        """
+        Make absence final, or fail.
+
+        The frames of a failed COMMIT may lie valid in the log, unseen by the connections of now,
+        and come to life when the next process recovers it. A commit after them overwrites them;
+        this one changes nothing else.
+        """
+        with self._transaction(lost=StoreUnavailable) as connection:
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _select(self, sql: str, *arguments: object) -> list[Any]:
+        if self._in_doubt:
+            self._settle_doubt()
+        connection = self._connected()
+        with self._mapped():
+            return connection.execute(sql, arguments).fetchall()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreUnavailable(f"{self._path}: the store was closed")
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Give up the transaction; a connection that cannot even do that is given up too."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, which exists: one that vanished must not come back as an empty one."""
+        with self._mapped():
+            connection = sqlite3.connect(
+                f"{self._path.as_uri()}?mode=rw",
+                uri=True,
+                isolation_level=None,  # transactions are begun and ended here, explicitly
+                timeout=self._busy_timeout_s,
+            )
+        try:
+            with self._mapped():
+                self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        _set_pragmas(connection, self._path)
+        _check_ours(connection, self._path)
+        _switch_to_wal(connection, self._path)
+        if _pragma(connection, "user_version") == 0:
+            _create_tables(connection)
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """Let no exception of sqlite3 travel inward."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise InvariantViolation(f"the store refused it: {error}") from error
+        except sqlite3.Error as error:
+            if _primary(error) == sqlite3.SQLITE_CORRUPT:
+                raise codec.damaged(str(self._path), str(error)) from error
+            raise StoreUnavailable(f"{self._path}: {_why(error)}") from error
+
+
+def _check_head(connection: sqlite3.Connection, fleet: FleetId, expected: int) -> None:
+    sql = "SELECT coalesce(max(idx), 0) FROM journal WHERE fleet = ?"
+    head = connection.execute(sql, (fleet,)).fetchone()[0]
+    if head != expected:
+        raise Conflict(f"fleet {fleet}: the head is {head}, not {expected}")
+
+
+def _write_lease(connection: sqlite3.Connection, fleet: FleetId, entries: Sequence[Entry]) -> None:
+    change = codec.lease_change([entry.record for entry in entries])
+    if change is None:
+        return
+    connection.execute("DELETE FROM lease WHERE fleet = ?", (fleet,))
+    if not isinstance(change, LockTaken):
+        return
+    entry = next(entry for entry in entries if entry.record is change)
+    connection.execute(
+        "INSERT INTO lease (fleet, taken, incarnation, number, owner, renewed_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            fleet,
+            entry.index,
+            change.epoch.incarnation,
+            change.epoch.number,
+            codec.encode_owner(change.owner),
+            entry.at,
+        ),
+    )
+
+
+def _require_sqlite() -> None:
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        _refuse(f"SQLite {sqlite3.sqlite_version} is too old: the store needs 3.37")
+
+
+def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+    for name, value, expected in _PRAGMAS:
+        connection.execute(f"PRAGMA {name} = {value}")
+        found = _pragma(connection, name)
+        if found != expected:
+            raise StoreUnavailable(f"{path}: PRAGMA {name} is {found!r}, not {expected}")
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse another program's database and a newer schema, before anything is changed."""
+    connection.execute("BEGIN")  # one snapshot: another process may be making the tables now
+    version = _pragma(connection, "user_version")
+    application = _pragma(connection, "application_id")
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    connection.execute("COMMIT")
+    if application != APPLICATION_ID and (application, version, tables) != (0, 0, 0):
+        _refuse(f"{path} is the database of another program")
+    if version > SCHEMA_VERSION:
+        _refuse(
+            f"{path} has schema {version}, this version knows up to {SCHEMA_VERSION}: "
+            "a newer aimctl wrote it, use that one"
+        )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise OperatingError(message, exit_code=Exit.UNREACHABLE, next_command="aimctl doctor")
+
+
+def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave the rollback journal; the mode stays with the file."""
+    mode = _wal_mode(connection)
+    if mode != "wal":
+        raise StoreUnavailable(f"{path}: it cannot hold a write-ahead log, its mode is {mode}")
+
+
+def _wal_mode(connection: sqlite3.Connection) -> object:
+    """SQLite answers BUSY at once here while others do the same; a write does wait for them."""
+    for _ in range(_WAL_ATTEMPTS):
+        try:
+            return connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if _primary(error) != sqlite3.SQLITE_BUSY:
+                raise
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    return "busy"
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    if _pragma(connection, "user_version") == 0:  # nobody was faster
+        for statement in STATEMENTS:
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """Return the primary result code; the extended one has it in its low byte."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return sqlite3.SQLITE_ERROR if code is None else code & 0xFF
+
+
+def _why(error: sqlite3.Error) -> str:
+    known = _WHY.get(_primary(error))
+    return str(error) if known is None else f"{known} ({error})"

@@ -1,0 +1,98 @@
+"""The two stores as the conformance suite sees them: something to connect to, twice."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from orchestrator.ports import Store
+from orchestrator.protocol.types import Digest, FleetId
+from orchestrator.storage.memory import MemoryStore
+from orchestrator.storage.sqlite import SqliteStore
+
+
+class FakeClock:
+    """UTC in s, moved by the test."""
+
+    def __init__(self) -> None:
+        self.at = 1_700_000_000.25
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class World(Protocol):
+    """A place for a journal: every connection sees the same one."""
+
+    clock: FakeClock
+
+    def connect(self) -> Store: ...
+
+    def damage(self, fleet: FleetId, index: int, text: str) -> None: ...
+
+    def damage_blob(self, digest: Digest, data: bytes) -> None: ...
+
+
+class MemoryWorld:
+    def __init__(self, _directory: Path) -> None:
+        self.clock = FakeClock()
+        self._first = MemoryStore(now=self.clock)
+
+    def connect(self) -> Store:
+        return self._first.connect()
+
+    def damage(self, fleet: FleetId, index: int, text: str) -> None:
+        self._first.damage(fleet, index, text)
+
+    def damage_blob(self, digest: Digest, data: bytes) -> None:
+        self._first.damage_blob(digest, data)
+
+
+class SqliteWorld:
+    def __init__(self, directory: Path) -> None:
+        self.clock = FakeClock()
+        self.path = directory / "store" / "journal.db"
+
+    def connect(self) -> Store:
+        return SqliteStore(self.path, now=self.clock)
+
+    def damage(self, fleet: FleetId, index: int, text: str) -> None:
+        with contextlib.closing(sqlite3.connect(self.path)) as raw, raw:
+            raw.execute("PRAGMA ignore_check_constraints = ON")
+            raw.execute("DROP INDEX journal_decided_once")
+            raw.execute("DROP TRIGGER journal_never_updated")
+            raw.execute(
+                "UPDATE journal SET record = ? WHERE fleet = ? AND idx = ?", (text, fleet, index)
+            )
+
+    def damage_blob(self, digest: Digest, data: bytes) -> None:
+        with contextlib.closing(sqlite3.connect(self.path)) as raw, raw:
+            raw.execute("UPDATE blobs SET data = ? WHERE digest = ?", (data, digest))
+
+
+@pytest.fixture(params=[MemoryWorld, SqliteWorld], ids=["memory", "sqlite"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """One of the two stores, empty."""
+    made: World = request.param(tmp_path)
+    return made
+
+
+@pytest.fixture
+async def store(world: World) -> AsyncIterator[Store]:
+    """A connection to it."""
+    connection = world.connect()
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def second(world: World, store: Store) -> AsyncIterator[Store]:
+    """Another connection to the same place, as another process would have it."""
+    connection = world.connect()
+    yield connection
+    await connection.close()

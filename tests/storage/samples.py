@@ -1,0 +1,188 @@
+"""What the tests of the stores append: named records, one true story, and any record at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from hypothesis import strategies as st
+
+from orchestrator.ports import Store
+from orchestrator.protocol.records import (
+    AbortRequested,
+    Begun,
+    Decided,
+    Ended,
+    LockReleased,
+    LockState,
+    LockTaken,
+    Record,
+    Settled,
+)
+from orchestrator.protocol.types import (
+    DeviceId,
+    Digest,
+    Epoch,
+    FleetId,
+    Outcome,
+    Owner,
+    Timeline,
+    TxnId,
+)
+
+FLEET = FleetId("hazard-12")
+OTHER = FleetId("harbour-3")
+MIRA = Owner(
+    user="mira",
+    host="aim-control",
+    machine_id="m1",
+    boot_id="b1",
+    pid_namespace="4026531836",
+    pid=4121,
+    start_ticks=123_456,
+    program="aimctl push",
+)
+NOA = replace(MIRA, user="noa", pid=4200, start_ticks=130_000)
+DIGEST = Digest("sha256:" + "a" * 64)
+D1, D2 = DeviceId("d-01"), DeviceId("d-02")
+
+
+HELD_OR_RESOLVING = Literal[LockState.HELD, LockState.RESOLVING]
+
+
+def taken(
+    number: int = 1, owner: Owner = MIRA, state: HELD_OR_RESOLVING = LockState.HELD
+) -> LockTaken:
+    """A grant, or a takeover where ``state`` is RESOLVING."""
+    return LockTaken(epoch=Epoch(1, number), state=state, owner=owner, purpose="push")
+
+
+def released(number: int = 2, by: Owner = MIRA) -> LockReleased:
+    """The owner gives the lock back."""
+    return LockReleased(epoch=Epoch(1, number), by=by)
+
+
+def begun(seq: int = 1, number: int = 1, base_version: int = 0) -> Begun:
+    """Transaction ``t<seq>`` of two devices."""
+    return Begun(
+        txn=TxnId(f"t{seq}"),
+        seq=seq,
+        epoch=Epoch(1, number),
+        config="aim_lock_config.conf",
+        base_version=base_version,
+        plan=DIGEST,
+        bundle=DIGEST,
+        digests={D2: DIGEST, D1: DIGEST},
+        timeline=Timeline(vote_by=1.5, hold_at=1.52, activate_at=1.62, clock_error_s=0.05),
+    )
+
+
+def decided(seq: int = 1, number: int = 1, outcome: Outcome = Outcome.COMMIT) -> Decided:
+    """The fate of ``t<seq>``."""
+    return Decided(txn=TxnId(f"t{seq}"), epoch=Epoch(1, number), outcome=outcome, cause="all yes")
+
+
+def ended(seq: int = 1, number: int = 1, deferred: tuple[DeviceId, ...] = ()) -> Ended:
+    """The end of ``t<seq>``."""
+    return Ended(txn=TxnId(f"t{seq}"), epoch=Epoch(1, number), deferred=deferred)
+
+
+def noise(number: int) -> AbortRequested:
+    """A record that the fold ignores where no transaction is open: filler that tells itself."""
+    return AbortRequested(txn=TxnId("none"), by=MIRA, reason=f"filler {number}")
+
+
+STORY: Sequence[tuple[Record, ...]] = (
+    (taken(1),),
+    (begun(1, 1),),
+    (decided(1, 1),),
+    (ended(1, 1, deferred=(D2,)), released(2)),
+    (Settled(device=D2, txn=TxnId("t1"), version=1, last_seq=1),),
+    (taken(3),),
+    (begun(2, 3, base_version=1),),
+    (AbortRequested(txn=TxnId("t2"), by=NOA, reason="wrong bundle"),),
+    (taken(4, NOA, LockState.RESOLVING), decided(2, 4, Outcome.ABORT)),
+    (ended(2, 4), released(5, NOA)),
+)
+"""Appends of one fleet that fold: a commit with a deferred device, then a forced unlock."""
+
+
+async def play(store: Store, fleet: FleetId = FLEET) -> None:
+    """Run the story with its heartbeats and its blobs, until something fails."""
+    head = 0
+    for number, records in enumerate(STORY):
+        head += len(await store.append(fleet, head, records))
+        await store.touch(fleet, Epoch(1, 1), MIRA)
+        await store.put_blob(b"bundle %d" % number)
+
+
+_WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_NAMED = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+_COUNTS = st.integers(0, 2**53)
+_EPOCHS = st.builds(Epoch, st.integers(1, 9), _COUNTS)
+_INSTANTS = st.floats(allow_nan=False, allow_infinity=False)
+_OUTCOMES = st.sampled_from(Outcome)
+_DEVICES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True).map(DeviceId)
+_DIGESTS = st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True).map(Digest)
+_TXNS = _WORDS.map(TxnId)
+_DEVICE_LISTS = st.lists(_DEVICES, max_size=3).map(tuple)
+OWNERS = st.builds(
+    Owner,
+    user=_NAMED,
+    host=_NAMED,
+    machine_id=_WORDS,
+    boot_id=_WORDS,
+    pid_namespace=_WORDS,
+    pid=st.integers(1, 2**22),
+    start_ticks=_COUNTS,
+    program=_NAMED,
+)
+_TIMELINES = st.builds(
+    Timeline,
+    vote_by=_INSTANTS,
+    hold_at=_INSTANTS,
+    activate_at=_INSTANTS,
+    clock_error_s=_INSTANTS,
+)
+_LOCKS = st.builds(
+    LockTaken,
+    epoch=_EPOCHS,
+    state=st.sampled_from([LockState.HELD, LockState.RESOLVING]),
+    owner=OWNERS,
+    purpose=_WORDS,
+    reason=st.none() | _WORDS,
+)
+_BEGUN = st.builds(
+    Begun,
+    txn=_TXNS,
+    seq=_COUNTS,
+    epoch=_EPOCHS,
+    config=_WORDS,
+    base_version=_COUNTS,
+    plan=_DIGESTS,
+    bundle=_DIGESTS,
+    digests=st.dictionaries(_DEVICES, _DIGESTS, max_size=4),
+    excused=_DEVICE_LISTS,
+    timeline=_TIMELINES,
+)
+_DECIDED = st.builds(
+    Decided,
+    txn=_TXNS,
+    epoch=_EPOCHS,
+    outcome=_OUTCOMES,
+    cause=_WORDS,
+    refused=st.dictionaries(_DEVICES, st.lists(_WORDS, max_size=3).map(tuple), max_size=3),
+)
+KINDS: dict[type[Record], st.SearchStrategy[Record]] = {
+    LockTaken: _LOCKS,
+    LockReleased: st.builds(LockReleased, epoch=_EPOCHS, by=OWNERS),
+    Begun: _BEGUN,
+    AbortRequested: st.builds(AbortRequested, txn=_TXNS, by=OWNERS, reason=_WORDS),
+    Decided: _DECIDED,
+    Ended: st.builds(Ended, txn=_TXNS, epoch=_EPOCHS, deferred=_DEVICE_LISTS),
+    Settled: st.builds(Settled, device=_DEVICES, txn=_TXNS, version=_COUNTS, last_seq=_COUNTS),
+}
+"""A strategy for every kind of record; test_codec checks that none is missing."""
+
+RECORDS = st.one_of(list(KINDS.values()))
