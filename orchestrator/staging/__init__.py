@@ -1,0 +1,8 @@
+"""
+From files to a plan: load, check, merge overlays, bundle by content, difference, plan.
+
+The path of a configuration: ``load`` (text to a document with positions) → ``overlay`` (what each
+device will run) → ``bundle`` (canonical bytes and digests) → ``plan`` (the frozen difference
+that is pushed). ``lint`` walks the same path and tells everything it finds; ``checks`` is the
+part that a device repeats before it votes.
+"""

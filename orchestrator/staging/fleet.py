@@ -1,0 +1,200 @@
+"""What a fleet file says: the devices, the hardware of their gimbals, and the timing of a push."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from orchestrator.protocol.types import FLEET_DEVICES_MAX, ID_PATTERN
+from orchestrator.staging.fields import Strict, choice, number
+from orchestrator.staging.models import Kind, Mode
+from orchestrator.staging.rules import ERROR_TYPE, Found
+
+CONFIG_NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,16}){0,4}"
+"""A file name without surprises: no separator, no leading or trailing dot, no blank."""
+
+GIMBALS_MAX: Final = 64
+GROUPS_MAX: Final = 16
+
+Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+
+
+class Stops(Strict):
+    """The mechanical stops of one axis, as MAVLink's GIMBAL_DEVICE_INFORMATION tells them."""
+
+    min_deg: float = number(
+        ...,
+        -720,
+        720,
+        unit="deg",
+        what="Stop on the negative side.",
+        source="MAVLink GIMBAL_DEVICE_INFORMATION",
+    )
+    max_deg: float = number(
+        ...,
+        -720,
+        720,
+        unit="deg",
+        what="Stop on the positive side.",
+        source="MAVLink GIMBAL_DEVICE_INFORMATION",
+    )
+
+
+class GimbalProfile(Strict):
+    """
+    What a gimbal can do. A configuration must stay inside it.
+
+    An axis that is missing does not exist in the hardware. ``modes`` are the stabilisation modes
+    that its firmware supports.
+    """
+
+    name: Id = Field(description="The profile's name; a fleet file gives it as the table's name.")
+    yaw: Stops | None = None
+    pitch: Stops | None = None
+    roll: Stops | None = None
+    rate_max_deg_s: float = number(
+        ...,
+        1,
+        720,
+        unit="deg/s",
+        what="Fastest slew of any axis.",
+        source="the maker's data sheet",
+    )
+    accel_max_deg_s2: float = number(
+        ...,
+        10,
+        20_000,
+        unit="deg/s²",
+        what="Largest acceleration of any axis.",
+        source="the maker's data sheet",
+    )
+    torque_peak_nm: float = number(
+        ..., 0.01, 50, unit="N m", what="Peak torque of a motor.", source="the maker's data sheet"
+    )
+    modes: Annotated[tuple[Mode, ...], Field(strict=False, min_length=1, max_length=3)] = Field(
+        description="Stabilisation modes that the firmware supports. Unit: none. "
+        "Source: MAVLink GIMBAL_DEVICE_CAP_FLAGS.",
+    )
+
+
+class Timing(Strict):
+    """The timeline of a push. What is left out is measured."""
+
+    window_s: float | None = number(
+        None, 0.05, 3600, unit="s", what="Time to vote; measured unless given."
+    )
+    clock_error_ms: float = number(
+        50, 1, 10_000, unit="ms", what="The bound that every device's clock error must keep (ε)."
+    )
+    settle_s: float = number(
+        5, 0.1, 3600, unit="s", what="Time after which a silent device is deferred."
+    )
+    enable_lease: Literal["none"] = choice(
+        "none", what="How long a device may operate without hearing that it still may."
+    )
+
+    @field_validator("enable_lease", mode="before")
+    @classmethod
+    def _needs_a_serve(cls, value: Any) -> Any:
+        if value == "none":
+            return value
+        raise PydanticCustomError(
+            "enable_lease",
+            "a lease needs an `aimctl serve` that renews it, which this version can't check: "
+            'only "none" is accepted',
+        )
+
+
+class Device(Strict):
+    """One member of the fleet."""
+
+    id: Id = Field(description="Unique in the fleet; part of MQTT topics and of file names.")
+    kind: Kind = Field(description="What it is: drone, arm or node.")
+    gimbal: Id | None = Field(
+        default=None, description="Name of its [gimbal.<name>]; without it nothing is checked."
+    )
+    groups: Annotated[tuple[Id, ...], Field(strict=False, max_length=GROUPS_MAX)] = Field(
+        default=(), description="Overlays that apply to it, in this order."
+    )
+
+
+class FleetFile(Strict):
+    """A fleet: the atomic group. All its devices run the same version."""
+
+    fleet: Id = Field(description="The fleet's name.")
+    config: str = Field(
+        pattern=f"^{CONFIG_NAME_PATTERN}$",
+        max_length=100,
+        description="Name of the locked configuration, and of its file on every device.",
+    )
+    timing: Timing = Timing()
+    gimbal: Annotated[dict[Id, GimbalProfile], Field(max_length=GIMBALS_MAX)] = Field(
+        default={}, description="Hardware profiles by name."
+    )
+    device: Annotated[
+        tuple[Device, ...], Field(strict=False, min_length=1, max_length=FLEET_DEVICES_MAX)
+    ] = Field(description="The members.")
+
+    @field_validator("gimbal", mode="before")
+    @classmethod
+    def _name_the_profiles(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"name": name, **table} if isinstance(table, dict) else table
+            for name, table in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _obeys_the_rules(self) -> Self:
+        found = [*_profiles(self), *_devices(self)]
+        if found:
+            text = "; ".join(message for _, message in found)
+            raise PydanticCustomError(ERROR_TYPE, "{text}", {"text": text, "found": found})
+        return self
+
+    def profile_of(self, device: Device) -> GimbalProfile | None:
+        """Return the hardware profile of ``device``, where it names one."""
+        return None if device.gimbal is None else self.gimbal[device.gimbal]
+
+
+def _profiles(fleet: FleetFile) -> list[Found]:
+    found: list[Found] = []
+    for name, profile in fleet.gimbal.items():
+        if profile.name != name:
+            found.append((("gimbal", name, "name"), f"must be '{name}', as its table"))
+        for axis in ("yaw", "pitch", "roll"):
+            stops = getattr(profile, axis)
+            if stops is not None and stops.min_deg >= stops.max_deg:
+                found.append(
+                    (
+                        ("gimbal", name, axis, "min_deg"),
+                        f"{stops.min_deg:g} is not below max_deg {stops.max_deg:g}",
+                    )
+                )
+    return found
+
+
+def _devices(fleet: FleetFile) -> list[Found]:
+    found: list[Found] = []
+    first: dict[str, int] = {}
+    for index, device in enumerate(fleet.device):
+        if first.setdefault(device.id, index) != index:
+            found.append(
+                (("device", index, "id"), f"'{device.id}' is device[{first[device.id]}] already")
+            )
+        if device.gimbal is not None and device.gimbal not in fleet.gimbal:
+            known = ", ".join(fleet.gimbal) or "none"
+            found.append(
+                (
+                    ("device", index, "gimbal"),
+                    f"no [gimbal.{device.gimbal}] in this file (known: {known})",
+                )
+            )
+        twice = [group for group, count in Counter(device.groups).items() if count > 1]
+        if twice:
+            found.append((("device", index, "groups"), f"names '{twice[0]}' twice"))
+    return found
