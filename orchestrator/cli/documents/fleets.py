@@ -1,0 +1,155 @@
+"""Documents about fleets and their transactions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from orchestrator.cli.documents.parts import (
+    Decision,
+    DigestText,
+    EntryPart,
+    ExitCode,
+    Following,
+    LockPart,
+    Part,
+    State,
+    Top,
+    TxnPart,
+)
+
+
+class PushedPart(Part):
+    """One member's part in a push."""
+
+    vote: Literal["yes", "no"] | None
+    reasons: list[str]
+    state: State
+    version: int | None
+    hold_ms: float | None
+
+
+class PushDocument(Top):
+    """How a push ended."""
+
+    type: Literal["push"]
+    fleet: str
+    txn: str | None
+    seq: int | None
+    epoch: int | None
+    decision: Decision
+    base_version: int
+    version: int
+    digest: DigestText
+    reasons: list[str]
+    devices: dict[str, PushedPart]
+    deferred: list[str]
+    timing_ms: dict[str, float]
+    activation_skew_ms: float | None
+    message: str
+    next: Following
+    exit_code: ExitCode
+
+
+class ProgressDocument(Top):
+    """How far a push is; printed with --output jsonl before its result."""
+
+    type: Literal["progress"]
+    fleet: str
+    txn: str | None
+    seq: int | None
+    epoch: int | None
+    phase: str | None
+    members: int
+    votes: int
+    decision: Decision
+    active: int
+
+
+class DevicePart(Part):
+    """One device by its own word; ``heard_at`` is UTC in s."""
+
+    state: State
+    version: int | None
+    digest: DigestText | None
+    online: bool | None
+    operating: int | None
+    holds: list[str]
+    clock_error_ms: float | None
+    heard_at: float | None
+    deferred: bool
+
+
+class StatusBody(Part):
+    """A fleet: the journal's facts, and the devices' words where they could be asked."""
+
+    type: Literal["status"]
+    fleet: str
+    version: int
+    digest: DigestText | None
+    lock: LockPart
+    txn: TxnPart | None
+    devices: dict[str, DevicePart]
+    split: bool
+    exceptions: list[str]
+    asked: bool
+    why: str | None
+
+
+class Status(StatusBody, Top):
+    """What `aimctl status` says of one fleet."""
+
+
+class Statuses(Top):
+    """What `aimctl status` says where the store has no fleet, or several."""
+
+    type: Literal["statuses"]
+    fleets: list[StatusBody]
+
+
+class StoryPart(Part):
+    """The journal of one fleet."""
+
+    fleet: str
+    entries: list[EntryPart]
+
+
+class History(Top):
+    """The journals, oldest record first."""
+
+    type: Literal["history"]
+    fleets: list[StoryPart]
+
+
+class Show(Top):
+    """One transaction."""
+
+    type: Literal["show"]
+    fleet: str
+    txn: str
+    seq: int
+    epoch: int
+    config: str
+    base_version: int
+    digest: DigestText
+    begun_at: float
+    decision: Decision
+    cause: str | None
+    refused: dict[str, list[str]]
+    decided_at: float | None
+    ended_at: float | None
+    deferred: list[str]
+    devices: dict[str, DigestText]
+    excused: list[str]
+    entries: list[EntryPart]
+
+
+class Abort(Top):
+    """What became of a request to abort."""
+
+    type: Literal["abort"]
+    fleet: str
+    txn: TxnPart
+    decision: Decision
+    message: str
+    next: Following
+    exit_code: ExitCode
