@@ -1,0 +1,50 @@
+"""The table of step × fault × outcome that the end of a run prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+HEAD = ("who", "step", "fault", "then", "ends", "codes", "held s", "took s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """
+    One case. ``ends`` is the configuration that the whole fleet runs in the end: old or new.
+
+    ``codes`` are the exit codes in the order of the processes, ``hold_s`` the longest time that
+    one device held, ``None`` where no transaction was decided.
+    """
+
+    who: str
+    step: str
+    fault: str
+    then: str
+    ends: str
+    codes: tuple[int, ...]
+    hold_s: float | None
+    took_s: float
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text."""
+        held = "-" if self.hold_s is None else f"{self.hold_s:.2f}"
+        codes = " ".join(str(code) for code in self.codes)
+        took = f"{self.took_s:.1f}"
+        return self.who, self.step, self.fault, self.then, self.ends, codes, held, took
+
+
+@dataclass
+class Table:
+    """Collects rows, and lays them out."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def lines(self) -> Iterable[str]:
+        """The table, a line at a time."""
+        cells = [HEAD, *(row.cells() for row in self.rows)]
+        widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+        for index, line in enumerate(cells):
+            yield "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+            if index == 0:
+                yield "  ".join("-" * width for width in widths)
