@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Final
 
 from orchestrator.protocol import answers, lease
 from orchestrator.protocol.desk import RESEND_PER_DEVICE_S, RESEND_S, Desk
@@ -47,6 +45,7 @@ from orchestrator.protocol.orchestration import (
     Tick,
     Timing,
 )
+from orchestrator.protocol.phases import DUE, FINAL, Phase
 from orchestrator.protocol.ready import Ready
 from orchestrator.protocol.records import (
     Decided,
@@ -61,36 +60,7 @@ from orchestrator.protocol.records import (
 from orchestrator.protocol.timeline import measured
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner
 
-
-class Phase(StrEnum):
-    """Where the coordinator is; derived from the fold, the goal and the epoch."""
-
-    JOINING = "joining"
-    PREPARING = "preparing"
-    DRIVING = "driving"
-    RELEASING = "releasing"
-    SETTLING = "settling"
-    DONE = "done"
-    FENCED = "fenced"
-    UNKNOWN = "unknown"
-    STOPPED = "stopped"
-
-
-DUE: Final[Mapping[Phase, str]] = {
-    Phase.JOINING: "join",
-    Phase.PREPARING: "prepare",
-    Phase.DRIVING: "drive",
-    Phase.RELEASING: "release",
-    Phase.SETTLING: "settle",
-    Phase.DONE: "rest",
-    Phase.FENCED: "rest",
-    Phase.UNKNOWN: "rest",
-    Phase.STOPPED: "rest",
-}
-"""Which method does what is due in each phase."""
-
-FINAL: Final = frozenset({Phase.DONE, Phase.FENCED, Phase.UNKNOWN, Phase.STOPPED})
-"""The phases after which a coordinator does nothing any more."""
+__all__ = ["DUE", "FINAL", "Coordinator", "Phase"]
 
 
 class Coordinator(Desk):

@@ -43,8 +43,8 @@ FULL: Final = (
     Scope(name="crash-fences", instants=3, crashes=(1, 0)),
     Scope(name="force-fences", instants=3, forces=1),
     Scope(name="refusal-fences", instants=2, noes=1, crashes=(1, 0)),
-    Scope(name="fenced-second", instants=2, forces=1, pushes=1),
-    Scope(name="crash-second", instants=2, crashes=(1, 0), forces=1, pushes=1, fences=False),
+    Scope(name="fenced-second", instants=1, forces=1, pushes=1),
+    Scope(name="crash-second", instants=1, crashes=(1, 0), forces=1, pushes=1, fences=False),
 )
 """What takes minutes: run by hand, before the protocol is changed."""
 
