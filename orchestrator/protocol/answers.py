@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.protocol.errors import require
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.messages import (
     CatchUp,
     Decision,
@@ -19,7 +20,6 @@ from orchestrator.protocol.messages import (
     Prepare,
     Welcome,
 )
-from orchestrator.protocol.records import FleetState, Txn
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, TxnId
 
 ROLL_CALL: Final = Fence(epoch=Epoch(0, 0))
@@ -35,11 +35,53 @@ def contradiction(fleet: FleetState, told: DeviceState) -> str | None:
     """
     if told.max_epoch > fleet.lock.epoch:
         return f"it has seen epoch {told.max_epoch}, this journal is at {fleet.lock.epoch}"
-    if told.last_seq > fleet.last_seq:
-        return f"it has seen txn {told.last_seq}, this journal ends at {fleet.last_seq}"
+    seen = max(told.last_seq, told.prepared_seq or 0)
+    if seen > fleet.last_seq:
+        return f"it has seen txn {seen}, this journal ends at {fleet.last_seq}"
     if told.version > fleet.version:
         return f"it is at version {told.version}, this journal at {fleet.version}"
+    word = told.heuristic
+    if word and all(told.prepared != known.txn for known in fleet.heuristics.values()):
+        return f"it acts on a word for {word} of txn {told.prepared_seq}, here nobody gave one"
+    return _foreign_txn(fleet, told) or _other_outcome(fleet, told) or _lost_doubt(fleet, told)
+
+
+def _foreign_txn(fleet: FleetState, told: DeviceState) -> str | None:
+    """Say which transaction a device names that this journal has another one in the place of."""
+    known: dict[int, set[TxnId]] = {}
+    for txn in fleet.known_txns():
+        known.setdefault(txn.begun.seq, set()).add(txn.begun.txn)
+    named = ((told.prepared_seq, told.prepared), (told.outcome_seq, told.outcome_txn))
+    for seq, name in named:
+        if seq is None or name is None or seq <= fleet.reseeded_seq:
+            continue  # below a reseed the devices may remember what the journal has lost
+        if seq in known and name not in known[seq]:
+            return f"it knows txn {seq} as {name}, this journal as {', '.join(known[seq])}"
     return None
+
+
+def _other_outcome(fleet: FleetState, told: DeviceState) -> str | None:
+    """Say which outcome a device has recorded that this journal has not, or has otherwise."""
+    for txn in fleet.known_txns():
+        if txn.begun.txn != told.outcome_txn or told.outcome is txn.outcome:
+            continue
+        if txn.decided is not None and txn.begun.seq <= fleet.reseeded_seq:
+            continue  # a reseed has named it already
+        stored = "nothing is decided" if txn.outcome is None else f"{txn.outcome} is"
+        return f"it has recorded {told.outcome} of txn {txn.begun.seq}, here {stored}"
+    return None
+
+
+def _lost_doubt(fleet: FleetState, told: DeviceState) -> str | None:
+    """Say which transaction a device is in doubt about that a reseed has not heard of."""
+    seq = told.prepared_seq
+    if seq is None or seq > fleet.reseeded_seq:
+        return None
+    if any(txn.begun.txn == told.prepared for txn in fleet.known_txns()):
+        return None
+    return (
+        f"it is in doubt about txn {seq} ({told.prepared}), which the last reseed has not heard of"
+    )
 
 
 def prepare(txn: Txn) -> Prepare:
@@ -71,9 +113,8 @@ def decision(fleet: FleetState, txn: Txn) -> Decision:
 
 def decided(fleet: FleetState, asked: TxnId) -> Txn | None:
     """Return the decided transaction that a device asks about; ``None`` where nothing is."""
-    candidates = (fleet.open, fleet.installed, *reversed(fleet.recent), *fleet.awaited().values())
-    for txn in candidates:
-        if txn is not None and txn.begun.txn == asked and txn.decided is not None:
+    for txn in fleet.known_txns():
+        if txn.begun.txn == asked and txn.decided is not None:
             return txn
     return None
 
@@ -94,10 +135,12 @@ def welcome(
 
     While a transaction is open and undecided, a member is enabled only if its HELLO shows that
     transaction's PREPARED or outcome: otherwise it might be running a version that the decision
-    is about to leave behind.
+    is about to leave behind. A quarantined device is enabled only after its ``Rejoined``.
     """
     txn = undecided_for(fleet, hello.device)
     shown = (hello.state.prepared, hello.state.outcome_txn)
+    lease_s = lease_for(fleet, hello.device, received)
+    away = hello.device in fleet.quarantined or (lease_s is not None and lease_s <= 0)
     return Welcome(
         boot=hello.boot,
         nonce=hello.nonce,
@@ -108,9 +151,22 @@ def welcome(
         version=fleet.version,
         digest=fleet.digest_of(hello.device),
         last_seq=fleet.decided_seq,
-        enable=txn is None or txn.begun.txn in shown,
+        enable=not away and (txn is None or txn.begun.txn in shown),
         clock_error_s=clock_error_s,
+        lease_s=lease_s,
     )
+
+
+def lease_for(fleet: FleetState, device: DeviceId, received: float) -> float | None:
+    """
+    Return how long a device may operate on the answer to a HELLO that came at ``received``.
+
+    ``None`` where there are no leases; never beyond the horizon that is already in the journal
+    (DESIGN §5): the device counts from before ``received``, so it ends before the horizon.
+    """
+    if fleet.lease_s is None:
+        return None
+    return max(0.0, min(fleet.lease_s, fleet.horizons.get(device, 0.0) - received))
 
 
 def catch_up(fleet: FleetState, device: DeviceId) -> CatchUp | None:

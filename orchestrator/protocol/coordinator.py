@@ -23,15 +23,16 @@ import copy
 from collections.abc import Mapping
 
 from orchestrator.protocol import answers, lease
-from orchestrator.protocol.desk import RESEND_PER_DEVICE_S, RESEND_S, Desk
+from orchestrator.protocol.closing import IDLE_S, Closer
+from orchestrator.protocol.desk import RESEND_PER_DEVICE_S, RESEND_S
 from orchestrator.protocol.errors import ProtocolMisuse, require
+from orchestrator.protocol.fleet import FleetState, Txn
+from orchestrator.protocol.fold import fold
 from orchestrator.protocol.messages import Fence
 from orchestrator.protocol.orchestration import (
-    DETACH_S,
     AbortAsked,
     Append,
     Arrived,
-    ClearRetained,
     Connected,
     CoordinatorReady,
     Detach,
@@ -48,14 +49,12 @@ from orchestrator.protocol.orchestration import (
 from orchestrator.protocol.phases import DUE, FINAL, Phase
 from orchestrator.protocol.ready import Ready
 from orchestrator.protocol.records import (
+    Answer,
     Decided,
-    Ended,
-    FleetState,
     LockState,
     Record,
-    Txn,
+    ReleaseRequested,
     begun_record,
-    fold,
 )
 from orchestrator.protocol.timeline import measured
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner
@@ -63,7 +62,7 @@ from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner
 __all__ = ["DUE", "FINAL", "Coordinator", "Phase"]
 
 
-class Coordinator(Desk):
+class Coordinator(Closer):
     """
     Drives one fleet towards one goal. Feed it events with :meth:`step` until ``phase`` is final.
 
@@ -83,20 +82,11 @@ class Coordinator(Desk):
         append_s: float = 0.0,
     ) -> None:
         require((epoch is None) == isinstance(goal, Settle), "a driver needs the lock's epoch")
-        super().__init__(state, timing)
-        self.goal = goal
+        super().__init__(state, goal=goal, timing=timing, epoch=epoch, owner=owner)
         self._resend_s = max(RESEND_S, RESEND_PER_DEVICE_S * self._members())
-        self.epoch = epoch
-        self.owner = owner
-        self.finished: Txn | None = None
-        """The transaction that this coordinator has ended, once it has."""
         self.abort_cause: str | None = None
-        self._detached = False
-        self._final: Phase | None = None
         self._appending: tuple[Record, ...] = ()
         self._append_s = append_s
-        self._started_at: float | None = None
-        self._driving_since: float | None = None
 
     def _members(self) -> int:
         """Return how many devices are concerned."""
@@ -115,6 +105,8 @@ class Coordinator(Desk):
         txn = self.state.open
         if isinstance(self.goal, Settle):
             return Phase.SETTLING
+        if self.state.reseeding is not None:
+            return Phase.ADOPTING
         if txn is not None:
             return Phase.PREPARING if txn.decided is None else Phase.DRIVING
         begins = isinstance(self.goal, Push) and self.finished is None and not self.abort_cause
@@ -137,7 +129,7 @@ class Coordinator(Desk):
         records: tuple[Record, ...] = ()
         if self._final is None:
             self._take(event, now)
-            records = getattr(self, f"_{DUE[self.phase]}")(now)
+            records = self._due(now)
         self._appending = records
         notices, self._notices = self._notices, ()
         if records:
@@ -148,6 +140,28 @@ class Coordinator(Desk):
         return Ready(
             messages=messages, effects=effects, notices=notices, wake_at=self._wake_at(now)
         )
+
+    def _due(self, now: float) -> tuple[Record, ...]:
+        """Return the records that are due, and before them our answer to who asks for release."""
+        asked = self._release_asked()
+        phase = self.phase
+        records: tuple[Record, ...] = getattr(self, f"_{DUE[phase]}")(now)
+        if asked is None or phase in FINAL or self.owner is None:
+            return records
+        if phase is Phase.RELEASING:
+            return records  # lease.release has answered
+        answered = Answer.ABORT if phase is Phase.PREPARING else Answer.FINISH
+        return (*lease.answer(self.state, self.owner, answered), *records)
+
+    def _release_asked(self) -> ReleaseRequested | None:
+        """Return what somebody asks of us as the holder, until we have answered."""
+        lock = self.state.lock
+        asked = lock.release_requested
+        if asked is None or asked.epoch != self.epoch:
+            return None
+        if self.phase is Phase.JOINING:
+            self.abort_cause = self.abort_cause or f"asked by {asked.by}: {asked.reason}"
+        return asked if lock.release_answered is None else None
 
     def fork(self) -> Coordinator:
         """Return an independent copy: for exploring what else might happen."""
@@ -206,20 +220,6 @@ class Coordinator(Desk):
             return
         self._finish()
 
-    def _finish(self) -> None:
-        """End, and take back what is retained in our topics and waited for by nobody."""
-        self._final = Phase.DONE
-        if self.finished is not None:
-            begun = self.finished.begun
-            self._retain(begun.txn, begun.plan, *begun.digests.values())
-        awaited = self.state.awaited()
-        open_txn = None if self.state.open is None else self.state.open.begun.txn
-        for txn, digests in self._retained.items():
-            if txn == open_txn:
-                continue  # somebody else's, at work
-            kept = txn in awaited
-            self._effect(ClearRetained(txn=txn, digests=tuple(sorted(digests)), decision=not kept))
-
     def _join(self, now: float) -> tuple[Record, ...]:
         """Fence the devices, hear who is there, catch up who missed something; then begin."""
         goal, epoch = self.goal, self.epoch
@@ -228,6 +228,10 @@ class Coordinator(Desk):
         settled = self._newly_settled()
         if settled:
             return settled
+        retired = self.state.retired.intersection(goal.plan.digests)
+        if retired:
+            self.abort_cause = f"retired meanwhile: {', '.join(sorted(retired))}"
+            return self._release(now)
         waiting = self.witness.left(
             ("join", self.state.head),
             goal.plan.members,
@@ -248,13 +252,14 @@ class Coordinator(Desk):
     def _begin(self, goal: Push, epoch: Epoch, now: float) -> Record:
         """Make C1's record."""
         told = [self.witness.of(device) for device in goal.plan.members]
+        left_out_until = self.state.left_out_until(goal.plan.digests)
         return begun_record(
             goal.plan,
             txn=goal.txn,
             seq=self.state.last_seq + 1,
             epoch=epoch,
             digest=goal.digest,
-            timeline=measured(now, self.timing, told, self._append_s),
+            timeline=measured(now, self.timing, told, self._append_s, left_out_until),
             spare=goal.spare,
         )
 
@@ -300,6 +305,9 @@ class Coordinator(Desk):
         """Return why the transaction must abort whatever the votes are."""
         if txn.begun.epoch != self.epoch:
             return "its coordinator lost the lock"
+        asked = self.state.lock.release_requested
+        if asked is not None:
+            return f"release asked by {asked.by}: {asked.reason}"
         if txn.abort_requested is not None:
             return f"asked by {txn.abort_requested.by}: {txn.abort_requested.reason}"
         return self.abort_cause
@@ -310,65 +318,6 @@ class Coordinator(Desk):
         require(self.epoch is not None, "I8: decided without the lock")
         name, epoch, why = txn.begun.txn, self.state.lock.epoch, dict(refused)
         return Decided(txn=name, epoch=epoch, outcome=outcome, cause=cause, refused=why)
-
-    def _drive(self, now: float) -> tuple[Record, ...]:
-        """Tell the decision until every member has followed it, or is deferred by name (C3)."""
-        txn, epoch = self.state.open, self.epoch
-        if txn is None or epoch is None:
-            return ()
-        begun = txn.begun
-        self._driving_since = now if self._driving_since is None else self._driving_since
-        missing = self.witness.left(
-            ("drive", begun.txn), begun.digests, lambda device: self.witness.followed(device, txn)
-        )
-        if not missing or now >= self._settle_by(txn):
-            deferred = tuple(d for d in missing if not self.witness.acknowledged(d, txn))
-            return (Ended(txn=begun.txn, epoch=epoch, deferred=deferred),)
-        if self._announce_once(("decision", begun.txn), now):
-            if self.state.lock.state is LockState.RESOLVING:
-                self._send(Fence(epoch=epoch))
-            self._send(answers.decision(self.state, txn))
-        elif self._resend_due(now):
-            early = now < begun.timeline.activate_at
-            for device in missing:
-                if not (early and self.witness.recorded(device, txn)):
-                    self._send(answers.decision(self.state, txn), device)
-        return ()
-
-    def _settle_by(self, txn: Txn) -> float:
-        commit = txn.outcome is Outcome.COMMIT
-        activate_at = txn.begun.timeline.activate_at if commit else None
-        instants = (activate_at, txn.decided_at, self._driving_since)
-        patience_s = DETACH_S if self._detached else self.timing.settle_s
-        return max(at for at in instants if at is not None) + patience_s
-
-    def _release(self, _now: float) -> tuple[Record, ...]:
-        """Give the lock back; never with an open transaction (I15)."""
-        if self.epoch is None or self.owner is None:
-            return ()
-        released = lease.release(self.state, self.epoch, self.owner)
-        return () if isinstance(released, lease.NotTheLock) else released
-
-    def _settle(self, now: float) -> tuple[Record, ...]:
-        """Answer those who wait for an old decision, and note who has followed it."""
-        settled = self._newly_settled()
-        if settled:
-            return settled
-        if not isinstance(self.goal, Settle):
-            return ()
-        holding = self.witness.left(
-            ("settle", self.state.head),
-            self.goal.members,
-            lambda device: self.witness.settled(device, self.state),
-        )
-        if now >= self.goal.until or not (self.state.deferred or holding):
-            self._finish()
-        elif self._announce_once("awaited", now):
-            self._announce_awaited()
-        elif self._resend_due(now):
-            for device, txns in self.state.deferred.items():
-                self._send(answers.decision(self.state, txns[-1]), device)
-        return ()
 
     def _rest(self, _now: float) -> tuple[Record, ...]:
         return ()
@@ -381,7 +330,10 @@ class Coordinator(Desk):
             vote_by = txn.begun.timeline.vote_by + 1e-3
             instants.append(vote_by if txn.decided is None else self._settle_by(txn))
         elif isinstance(self.goal, Settle):
-            instants.append(self.goal.until)
+            forever = self.goal.leases is not None
+            instants += [self._leases_at, now + IDLE_S] if forever else [self.goal.until]
+        elif self.state.reseeding is not None and self._started_at is not None:
+            instants.append(self._started_at + self.timing.settle_s)
         elif self._started_at is not None:
             instants.append(self._started_at + self.timing.join_s)
         return min((at for at in instants if at > now), default=now + self._resend_s)

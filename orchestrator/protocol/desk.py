@@ -6,14 +6,17 @@ Answering needs no lock and decides nothing; what is due in a transaction is the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from orchestrator.protocol import answers
 from orchestrator.protocol.evidence import Witness
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.messages import (
     Ask,
     DeviceMessage,
     Hello,
+    Heuristic,
     OrchestratorMessage,
     Presence,
     Report,
@@ -22,8 +25,8 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.orchestration import Effect, PublishBlob, Timing
 from orchestrator.protocol.ready import Level, Notice, Send, notice
-from orchestrator.protocol.records import FleetState, Record, Settled
-from orchestrator.protocol.types import DeviceId, Digest, TxnId
+from orchestrator.protocol.records import Record, Rejoined, Settled
+from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Digest, TxnId
 
 RESEND_S: Final = 0.2
 RESEND_PER_DEVICE_S: Final = 0.002
@@ -45,6 +48,8 @@ class Desk:
         self.contradiction: str | None = None
         """What a device knows that the journal lacks: the store was rolled back, or is foreign."""
         self._announced: object = None
+        self._unleased: frozenset[DeviceId] = frozenset()
+        """Who was last answered with no lease at all: its horizon was not raised yet."""
         self._resend_at = 0.0
         self._resend_s = RESEND_S
         self._resend_pause_s = RESEND_S
@@ -86,27 +91,57 @@ class Desk:
     def _welcome(self, hello: Hello, received: float, now: float) -> None:
         """Answer a HELLO: the decision it waits for, what it missed, and whether to operate."""
         device, error_s = hello.device, self.timing.clock_error_s
+        if self.state.reseeding is not None:
+            self._tell_word(device, hello.state.prepared)
+            return  # what this fleet is, the devices are only just telling us
+        if device in self.state.retired:
+            self._tell(Level.WARNING, "retired-device", device=device)
+            return
         why = answers.contradiction(self.state, hello.state)
         if why is not None:
             self.contradiction = self.contradiction or f"{device}: {why}"
             self._tell(Level.ERROR, "store-contradicted", device=device, why=why)
+            self._tell_word(device, hello.state.prepared)
             return
         # WELCOME first: it measures the clock, and what follows makes a device ask anew.
-        self._send(
-            answers.welcome(self.state, hello, received=received, now=now, clock_error_s=error_s),
-            device,
+        welcome = answers.welcome(
+            self.state, hello, received=received, now=now, clock_error_s=error_s
         )
+        self._send(welcome, device)
+        unleased = welcome.lease_s is not None and welcome.lease_s <= 0
+        self._unleased = self._unleased | {device} if unleased else self._unleased - {device}
         if hello.state.prepared is not None:
             self._tell_decision(device, hello.state.prepared)
         elif answers.undecided_for(self.state, device) is None:
             self._catch_up(device, now)
+
+    def _tell_decision(self, device: DeviceId, asked: TxnId) -> None:
+        """Answer "what was decided for txn X?" from the journal; silence where nothing is."""
+        txn, told = answers.decided(self.state, asked), self.witness.of(device).state
+        if txn is None:
+            self._tell_word(device, asked)
+            return
+        decision = answers.decision(self.state, txn)
+        if decision.plan == NOT_KNOWN:  # a reseed could not learn it; whoever waits knows it
+            if told is None or told.prepared != asked or told.prepared_plan is None:
+                self._send(answers.ROLL_CALL, device)
+                return
+            decision = replace(decision, plan=told.prepared_plan)
+        self._send(decision, device)
+
+    def _tell_word(self, device: DeviceId, asked: TxnId | None) -> None:
+        """Tell a device in doubt what a person lets it act on, whatever else is known."""
+        word = self.state.heuristics.get(device)
+        if word is not None and word.txn == asked:
+            self._send(Heuristic(txn=word.txn, outcome=word.outcome), device)
 
     def _serve(self, want: Want, now: float) -> None:
         """Publish a blob again, if it belongs to the open or the installed transaction."""
         for txn in (self.state.open, self.state.installed):
             if txn is None or txn.begun.txn != want.txn:
                 continue
-            if want.digest == txn.begun.plan or want.digest in txn.begun.digests.values():
+            begun = txn.begun
+            if want.digest in (begun.plan, *begun.digests.values(), *begun.spare.values()):
                 self._publish(want.txn, want.digest, now)
                 return
 
@@ -118,27 +153,41 @@ class Desk:
             self._publish(message.txn, message.digest, now)
             self._send(message, device)
 
-    def _tell_decision(self, device: DeviceId, asked: TxnId) -> None:
-        """Answer "what was decided for txn X?" from the journal; silence where nothing is."""
-        txn = answers.decided(self.state, asked)
-        if txn is not None:
-            self._send(answers.decision(self.state, txn), device)
-
     # --- those who wait for an old decision ------------------------------------------------------
 
     def _newly_settled(self) -> tuple[Record, ...]:
-        """Return a record for every deferred device that has followed after all."""
-        return tuple(
+        """Return a record for every device that has followed, or re-joined, after all."""
+        settled = tuple(
             Settled(device=device, txn=txn.begun.txn, version=told.version, last_seq=told.last_seq)
             for device, txns in self.state.deferred.items()
             for txn in txns
-            if (told := self.witness.of(device).state) is not None
-            and self.witness.acknowledged(device, txn)
+            if (told := self.witness.of(device).state) is not None and self._follows(device, txn)
         )
+        return (*settled, *self._newly_rejoined())
+
+    def _follows(self, device: DeviceId, txn: Txn) -> bool:
+        """Whether a device need not be answered on ``txn`` any more; in quarantine it holds."""
+        if device in self.state.quarantined:
+            return self.witness.recorded(device, txn)
+        return self.witness.acknowledged(device, txn)
+
+    def _newly_rejoined(self) -> tuple[Record, ...]:
+        """Return a record for every quarantined device that is the fleet's again (I25)."""
+        found = tuple(
+            Rejoined(device=device, version=told.version, last_seq=told.last_seq)
+            for device in sorted(self.state.quarantined)
+            if (told := self.witness.of(device).state) is not None
+            and self.witness.rejoined(device, self.state)
+        )
+        for record in found:  # told after the append: it asks, and is enabled
+            self._send(answers.ROLL_CALL, record.device)
+        return found
 
     def _announce_awaited(self) -> None:
         """Publish again every decision that a deferred device still waits for."""
         for txn in self.state.awaited().values():
+            if txn.begun.plan == NOT_KNOWN:
+                continue  # each device that waits is answered with the plan that it names
             self._retain(txn.begun.txn)
             self._send(answers.decision(self.state, txn))
 

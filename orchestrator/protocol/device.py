@@ -67,6 +67,8 @@ class Durable:
     The participant record (DESIGN §4). ``known`` is true once a HELLO has been answered.
 
     ``last_seq`` and ``max_epoch`` never decrease. ``config`` is the name of the configuration.
+    ``heuristic`` is the outcome that a person let it act on, while it is prepared: it chooses
+    what the controller does meanwhile, and nothing else.
     """
 
     fleet: FleetId
@@ -78,6 +80,7 @@ class Durable:
     digest: Digest | None = None
     config: str | None = None
     prepared: Prepared | None = None
+    heuristic: Outcome | None = None
     pending: Pending | None = None
     finished: tuple[Finished, ...] = ()
 
@@ -268,6 +271,7 @@ class Holding(StrEnum):
     LATE = "learned the decision late: not confirmed yet"
     BEHIND = "not at the fleet's version"
     DOUBT = "in doubt"
+    LEASE = "its lease to operate has run out"
     CLOCK = "clock error above the fleet's bound"
     ACTIVATING = "waiting for its activation"
     FAILED = "activation failed"

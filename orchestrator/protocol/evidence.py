@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.protocol.device import Holding
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.messages import DeviceState, Hello, Presence, Report, Vote
-from orchestrator.protocol.records import FleetState, Txn
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, TxnId
 
 
@@ -172,6 +172,19 @@ class Witness:
             return False
         waits = {Holding.LATE.value, Holding.RESTARTED.value}
         return told.operating == told.version or not waits.intersection(told.holds)
+
+    def rejoined(self, device: DeviceId, fleet: FleetState) -> bool:
+        """Whether a quarantined device, by its own last word, is exactly the fleet's (I25)."""
+        told = self.of(device).state
+        if told is None or told.prepared is not None:
+            return False
+        theirs = (fleet.version, fleet.digest_of(device), fleet.decided_seq)
+        return theirs == (told.version, told.digest, told.last_seq)
+
+    def heard_in(self, device: DeviceId, epoch: Epoch) -> bool:
+        """Whether the device has acknowledged a FENCE of this incarnation (DESIGN §6)."""
+        told = self.of(device).state
+        return told is not None and told.max_epoch.incarnation == epoch.incarnation
 
     def settled(self, device: DeviceId, fleet: FleetState) -> bool:
         """Whether the device has said that it operates, and is not behind the fleet."""

@@ -15,17 +15,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.protocol.device import Durable
+from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.records import (
+    Adopted,
     Begun,
     Decided,
     Ended,
     Entry,
-    FleetState,
     LockReleased,
+    LockRequested,
     LockState,
     LockTaken,
+    LockWithdrawn,
 )
-from orchestrator.protocol.types import DeviceId, Digest, Epoch, Outcome, TxnId, Version
+from orchestrator.protocol.types import DeviceId, Digest, Epoch, Outcome, Ticket, TxnId, Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +55,15 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
-    """A device as somebody outside sees it: its disk, and what its controller aims with."""
+    """
+    A device as somebody outside sees it: its disk, and what its controller aims with.
+
+    ``leased`` is whether it operates on an enable lease, and ceases to when that runs out.
+    """
 
     durable: Durable
     operating: Version | None = None
+    leased: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +94,7 @@ class _Book:
     open: TxnId | None = None
     begun: dict[TxnId, Begun] = field(default_factory=dict)
     outcomes: dict[TxnId, Outcome] = field(default_factory=dict)
+    queue: list[Ticket] = field(default_factory=list)
 
 
 def check(snapshot: Snapshot) -> list[Violation]:
@@ -94,12 +103,12 @@ def check(snapshot: Snapshot) -> list[Violation]:
     book = _read(snapshot.journal)
     found += _agreement(snapshot, book)
     found += _validity(snapshot, book)
-    found += _nobody_forgotten(snapshot)
+    found += _nobody_forgotten(snapshot, book)
     found += mixed_operation(snapshot)
     return found
 
 
-# --- the journal alone (I2, I7, I8, I9, I14, I15) -----------------------------------------------
+# --- the journal alone (I2, I7, I8, I9, I14, I15, I26) ------------------------------------------
 
 
 def journal_violations(journal: Iterable[Entry]) -> Iterator[Violation]:
@@ -120,8 +129,14 @@ def _ownership(book: _Book, record: LockTaken | LockReleased) -> Iterator[Violat
     if isinstance(record, LockReleased):
         if book.open is not None:
             yield Violation(id="I15", text=f"the lock is free, txn {book.open} is open")
-    elif record.state is LockState.HELD and book.lock is not LockState.FREE:
+        return
+    reborn = record.epoch.incarnation > book.epoch.incarnation
+    if record.state is LockState.RESOLVING and book.lock is LockState.FREE and not reborn:
+        yield Violation(id="I14", text=f"epoch {record.epoch} resolves what was free")
+    if record.state is LockState.HELD and book.lock is not LockState.FREE:
         yield Violation(id="I14", text=f"epoch {record.epoch} was granted, it was not free")
+    if record.state is LockState.HELD and record.ticket != next(iter(book.queue), None):
+        yield Violation(id="I26", text=f"epoch {record.epoch} was granted past {book.queue[:1]}")
 
 
 def _guarded(book: _Book, record: Begun | Decided | Ended) -> Iterator[Violation]:
@@ -146,6 +161,13 @@ def _guarded(book: _Book, record: Begun | Decided | Ended) -> Iterator[Violation
 def _note(book: _Book, record: object) -> None:
     if isinstance(record, LockTaken):
         book.lock, book.epoch = record.state, record.epoch
+        book.queue = [ticket for ticket in book.queue if ticket != record.ticket]
+    elif isinstance(record, LockRequested):
+        book.queue.append(record.ticket)
+    elif isinstance(record, LockWithdrawn):
+        book.queue = [ticket for ticket in book.queue if ticket != record.ticket]
+    elif isinstance(record, Adopted):
+        book.outcomes.update({one.txn: one.outcome for one in record.relisted})
     elif isinstance(record, LockReleased):
         book.lock, book.epoch = LockState.FREE, record.epoch
     elif isinstance(record, Begun):
@@ -173,9 +195,13 @@ def _agreement(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
         for done in view.durable.finished:
             by_device.setdefault(done.txn, {})[device] = done.outcome
             stored = book.outcomes.get(done.txn)
+            if stored is None and done.seq <= snapshot.fleet.reseeded_seq:
+                continue  # the journal has lost it: that was found out, and a reseed has ended it
             if stored is None:
                 text = f"{device} has recorded {done.outcome} of {done.txn}, nothing is stored"
                 yield Violation(id="I17", text=text)
+            elif done.seq <= snapshot.fleet.reseeded_seq and view.durable.version > done.seq:
+                continue  # it has gone on, and a reseed can't ask for what it has left behind
             elif stored is not done.outcome:
                 text = f"{done.txn} is {stored} in the journal, {done.outcome} on {device}"
                 yield Violation(id="I2", text=text)
@@ -197,13 +223,16 @@ def _validity(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
                 yield Violation(id="I3", text=f"{txn} is committed, {device} never stored a yes")
 
 
-def _nobody_forgotten(snapshot: Snapshot) -> Iterator[Violation]:
+def _nobody_forgotten(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
     """I15: a device in doubt about a transaction that has ended is deferred on it by name."""
     open_txn = None if snapshot.fleet.open is None else snapshot.fleet.open.begun.txn
     for device, view in snapshot.devices.items():
         prepared = view.durable.prepared
-        if prepared is None or prepared.txn == open_txn:
+        if prepared is None or prepared.txn == open_txn or device in snapshot.fleet.retired:
             continue
+        lost = prepared.txn not in book.begun and prepared.txn not in book.outcomes
+        if lost and prepared.seq <= snapshot.fleet.reseeded_seq:
+            continue  # the reseed has not heard of it: the device's next word asks for another
         answered = snapshot.fleet.deferred.get(device, ())
         if device in snapshot.replaced:  # its yes was acknowledged, lost, and given again
             answered = (*answered, *snapshot.fleet.recent)
@@ -218,13 +247,14 @@ def _nobody_forgotten(snapshot: Snapshot) -> Iterator[Violation]:
 
 def excepted(fleet: FleetState, devices: Mapping[DeviceId, DeviceView]) -> frozenset[DeviceId]:
     """
-    Return the devices that may operate another version without an enable lease.
+    Return the devices that may operate another version.
 
     They were left out of the fleet's version, or are being left out of the next one, and have
-    not been caught up. A member, deferred or not, is never among them: no version is decided
-    without its yes, and a yes binds it to hold.
+    not been caught up, and no enable lease ends what they do; or they operate on a person's word.
+    A member, deferred or not, is never among them: no version is decided without its yes, and a
+    yes binds it to hold.
     """
-    names: set[DeviceId] = set()
+    names: set[DeviceId] = set(fleet.retired)
     for txn in (fleet.installed, fleet.open):
         if txn is None or txn.outcome is not Outcome.COMMIT:
             continue
@@ -233,7 +263,8 @@ def excepted(fleet: FleetState, devices: Mapping[DeviceId, DeviceView]) -> froze
             for device, view in devices.items()
             if device not in txn.begun.digests and view.durable.version != txn.begun.seq
         )
-    return frozenset(names)
+    leased = {device for device, view in devices.items() if view.leased}
+    return frozenset(names - leased) | frozenset(fleet.heuristics)
 
 
 def mixed_operation(snapshot: Snapshot) -> list[Violation]:
@@ -300,12 +331,14 @@ def check_rejoin(device: Durable, known: Iterable[FleetState]) -> list[Violation
     I25: ``device`` is being enabled; ``known`` are the folds from its HELLO until now.
 
     It must have been the fleet's in one of them: an answer made from an older fold may speak of
-    a fleet that has moved on before the question was asked.
+    a fleet that has moved on before the question was asked. Nor may it have been in quarantine
+    then, or retired.
     """
     mine = (device.version, device.digest, device.last_seq)
     for fleet in known:
         theirs = (fleet.version, fleet.digest_of(device.device), fleet.decided_seq)
-        if mine == theirs:
+        away = device.device in fleet.quarantined or device.device in fleet.retired
+        if mine == theirs and not away:
             return []
-    text = f"{device.device} is enabled as {mine}, which the fleet was not since it asked"
+    text = f"{device.device} is enabled as {mine}, which it was not to be since it asked"
     return [Violation(id="I25", text=text)]

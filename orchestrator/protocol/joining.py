@@ -61,9 +61,12 @@ class Joiner(Voter):
         """Operate if this state is the fleet's, hold if it is known not to be."""
         durable, operation = self.durable, self.operation
         mine = (durable.version, durable.digest, durable.last_seq)
+        lease_s, asked_at = message.lease_s, message.sent_at_device_s
+        over = lease_s is not None and now >= asked_at + lease_s  # it came too late to be of use
         if mine != (message.version, message.digest, message.last_seq):
             if durable.prepared is None:
                 operation.unconfirmed = Holding.BEHIND
                 self._hello = self._hello or Retry(at=now).again(now)
-        elif message.enable and not operation.clock_too_wide(durable, now):
-            operation.unconfirmed = None
+        elif message.enable and not over and not operation.clock_too_wide(durable, now):
+            operation.unconfirmed, self._hello = None, None
+            operation.lease(lease_s, sent_at=asked_at)

@@ -31,10 +31,13 @@ class DeviceState:
     in doubt about, ``pending`` whether that version still waits for its activation (D3),
     ``outcome_txn``/``outcome`` the last transaction it recorded an outcome for. ``operating``
     is the version that its controller aims with now, ``None`` while it holds; ``holds`` says
-    why. ``activated_at`` is the instant of the activation of ``version`` by the device's
-    bounded clock, ``hold_s`` how long it held for that transaction, ``None`` where a
-    restart has made it forget. ``staging_s`` is how long
-    its last durable write took.
+    why. ``prepared_seq``, ``prepared_plan`` and ``prepared_digest`` are those of the PREPARED
+    record, ``outcome_seq`` that of the outcome: a reseed learns from them what its journal has
+    lost. ``heuristic`` is the outcome on which a person lets it operate while it is in doubt.
+    ``leased`` says that a lease bounds how long it operates. ``activated_at`` is the
+    instant of the activation of ``version`` by the device's bounded
+    clock, ``hold_s`` how long it held for that transaction, ``None`` where a restart has made it
+    forget. ``staging_s`` is how long its last durable write took.
     """
 
     version: Version
@@ -51,6 +54,12 @@ class DeviceState:
     staging_s: float
     activated_at: float | None
     hold_s: float | None
+    prepared_seq: int | None = None
+    prepared_plan: Digest | None = None
+    prepared_digest: Digest | None = None
+    outcome_seq: int | None = None
+    heuristic: Outcome | None = None
+    leased: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +165,9 @@ class Welcome:
     orchestrator's clock. ``version``, ``digest`` (of this device's configuration) and
     ``last_seq`` are the fleet's; ``enable`` says whether a device that equals them may operate
     (false while an undecided transaction is open that the HELLO did not show, DESIGN §5).
-    ``clock_error_s`` is the fleet's ε.
+    ``clock_error_s`` is the fleet's ε. ``lease_s`` is how long the device may operate on this
+    answer, counted on its own clock from when it sent the HELLO (``sent_at_device_s``), and
+    ``None`` where the fleet has no enable leases (DESIGN §5).
     """
 
     kind: Literal["welcome"] = "welcome"
@@ -171,6 +182,7 @@ class Welcome:
     last_seq: int
     enable: bool
     clock_error_s: float
+    lease_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +241,20 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heuristic:
+    """
+    Orchestrator → one device: a person lets you operate as if ``txn`` had this outcome.
+
+    Only a device that is in doubt about ``txn`` takes it; it stays prepared, and obeys the
+    decision when it learns it (XA's heuristic outcome, for the last resort).
+    """
+
+    kind: Literal["heuristic"] = "heuristic"
+    txn: TxnId
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """
     Orchestrator → devices, retained: immutable bytes under their own digest.
@@ -244,5 +270,5 @@ class Blob:
 
 
 DeviceMessage = Hello | Vote | Report | Ask | Want | Presence
-OrchestratorMessage = Fence | Welcome | Prepare | Decision | CatchUp | Blob
+OrchestratorMessage = Fence | Welcome | Prepare | Decision | CatchUp | Heuristic | Blob
 Message = DeviceMessage | OrchestratorMessage

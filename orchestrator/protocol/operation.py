@@ -20,10 +20,13 @@ from typing import Final
 
 from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.device import Activate, Durable, Hold, Holding, Pending, Resume
-from orchestrator.protocol.types import Digest, Version
+from orchestrator.protocol.types import Digest, Outcome, Version
 
 RESEND_S: Final = 0.2
 RESEND_MAX_S: Final = 5.0
+
+RENEWALS_PER_LEASE: Final = 3
+"""A lease is asked for again after a third of it: one lost answer costs no hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,9 @@ class Operation:
         """Why the last activation failed."""
         self.disobeyed: str | None = None
         """Why the controller refused to hold: until it obeys it may still aim."""
+        self.lease_until: float | None = None
+        """The device instant at which its lease to operate ends; ``None``: it needs none."""
+        self.renew_at: float | None = None
         self._activating: tuple[Version, Digest] | None = None
         self._running_bytes: tuple[Version, Digest] | None = None
         self._again: Retry | None = None
@@ -89,11 +95,27 @@ class Operation:
             return False
         return now >= self.clock.certainly(pending.activate_at, pending.clock_error_s)
 
+    # --- enable leases (DESIGN §5) ------------------------------------------------------------
+
+    def lease(self, lease_s: float | None, *, sent_at: float) -> None:
+        """Take a lease: it counts from when it was asked for, never from when it came."""
+        if lease_s is None:
+            self.lease_until = self.renew_at = None
+        else:
+            self.lease_until = sent_at + lease_s
+            self.renew_at = sent_at + lease_s / RENEWALS_PER_LEASE
+
+    def lease_over(self, now: float) -> bool:
+        """Whether this device has to hold until it is enabled anew."""
+        return self.lease_until is not None and now >= self.lease_until
+
     # --- which version ------------------------------------------------------------------------
 
     def target(self, durable: Durable, now: float) -> tuple[Version, Digest] | None:
         """Return what the controller should have now: until ``activate_at`` the old version."""
-        pending = durable.pending
+        pending, prepared = durable.pending, durable.prepared
+        if prepared is not None and durable.heuristic is Outcome.COMMIT:
+            return prepared.seq, prepared.digest
         if pending is not None and not self._due(pending, now):
             if pending.previous_digest is None or self.clock is None:
                 return None
@@ -104,12 +126,13 @@ class Operation:
         """Return the activation that is due, and count it as started."""
         target = self.target(durable, now)
         waiting = self._again is not None and not self._again.due(now)
-        if target is None or durable.config is None or self._activating is not None or waiting:
+        config = durable.config or (durable.prepared.config if durable.prepared else None)
+        if target is None or config is None or self._activating is not None or waiting:
             return None
         if self._running_bytes == target:
             return None
         self._activating = target
-        return Activate(version=target[0], digest=target[1], config=durable.config)
+        return Activate(version=target[0], digest=target[1], config=config)
 
     def activation_done(self, durable: Durable, now: float) -> bool:
         """Whether the record may forget its pending activation (D3 is complete)."""
@@ -138,20 +161,26 @@ class Operation:
 
     def holds(self, durable: Durable, now: float) -> tuple[Holding, ...]:
         """Return every reason why the device does not operate at ``now``; empty if it does."""
-        found = []
-        if durable.version == 0:
-            found.append(Holding.NEW)
-        if self.unconfirmed is not None:
-            found.append(self.unconfirmed)
-        if durable.prepared and self.reached(durable.prepared.timeline.hold_at, now):
-            found.append(Holding.DOUBT)
-        if durable.version and self._in_pause(durable, now):
+        new = durable.version == 0 and self.target(durable, now) is None
+        found = [Holding.NEW] if new else []
+        if durable.heuristic is None:
+            found += self._doubts(durable, now)
+        if not new and self._in_pause(durable, now):
             found.append(Holding.ACTIVATING)
         if self.error is not None:
             found.append(Holding.FAILED)
         if self.disobeyed is not None:
             found.append(Holding.DISOBEYED)
         return tuple(found)
+
+    def _doubts(self, durable: Durable, now: float) -> list[Holding]:
+        """Return what a device can't know; a person's word for it ends these holds."""
+        found = [] if self.unconfirmed is None else [self.unconfirmed]
+        if self.unconfirmed is None and self.lease_over(now):
+            found.append(Holding.LEASE)
+        if durable.prepared and self.reached(durable.prepared.timeline.hold_at, now):
+            found.append(Holding.DOUBT)
+        return found
 
     def _in_pause(self, durable: Durable, now: float) -> bool:
         pending, target = durable.pending, self.target(durable, now)
@@ -197,6 +226,7 @@ class Operation:
     def instants(self, durable: Durable) -> list[float]:
         """Return the device instants at which an answer of this class may change by itself."""
         found = [] if self._again is None or self._activating is not None else [self._again.at]
+        found += [at for at in (self.lease_until, self.renew_at) if at is not None]
         if self.clock is None:
             return found
         if durable.prepared is not None:

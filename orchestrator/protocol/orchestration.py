@@ -41,7 +41,27 @@ class Push:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolve:
-    """Drive whatever is open to its end and free the lock: after a forced unlock."""
+    """
+    Drive whatever is open to its end and free the lock: after a forced unlock.
+
+    In a reseed it hears the devices first: ``members`` are those of the fleet file, who must be
+    heard too, and ``config`` is the name of its configuration.
+    """
+
+    members: tuple[DeviceId, ...] = ()
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leases:
+    """
+    The fleet file's enable leases (DESIGN §5): ``lease_s`` long, or ``None`` for none.
+
+    ``keep`` says that there is no file: whatever the journal has stays.
+    """
+
+    lease_s: float | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +70,12 @@ class Settle:
     Without the lock: answer devices until nobody waits for a decision any more.
 
     ``members`` are also waited for until they operate; at ``until`` (UTC s) it is over in any
-    case.
+    case. With ``leases`` it never ends by itself: it answers for ever, as `aimctl serve` does.
     """
 
     until: float
     members: tuple[DeviceId, ...] = ()
+    leases: Leases | None = None
 
 
 Goal = Push | Resolve | Settle

@@ -17,6 +17,9 @@ from orchestrator.protocol.messages import CatchUp, Prepare
 from orchestrator.protocol.operation import RESEND_MAX_S, RESEND_S
 from orchestrator.protocol.types import Digest, Plan
 
+STALE: Final = "stale: epoch "
+"""How the reason begins with which a device refuses what comes from below its epoch (I10)."""
+
 CLOCK_FRESH_S: Final = 2.0
 """An exchange this long before the order still counts as made for it."""
 
@@ -54,7 +57,7 @@ def refusals(message: Prepare, durable: Durable) -> tuple[str, ...]:
     """Return every reason of the record against a yes (D1)."""
     found = []
     if message.epoch < durable.max_epoch:
-        found.append(f"stale: epoch {message.epoch} is below {durable.max_epoch}")
+        found.append(f"{STALE}{message.epoch} is below {durable.max_epoch}")
     if durable.prepared is not None:
         found.append(f"already prepared for txn {durable.prepared.txn}")
     if durable.pending is not None:

@@ -59,6 +59,7 @@ from orchestrator.protocol.messages import (
     CatchUp,
     Decision,
     Fence,
+    Heuristic,
     Message,
     Prepare,
     Welcome,
@@ -86,6 +87,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[type[Message], str]]] = {
         Decision: "record",
         Fence: "fence",
         Welcome: "confirm",
+        Heuristic: "ignore",
         Blob: "ignore",
     },
     Phase.STAGING: {
@@ -94,6 +96,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[type[Message], str]]] = {
         Decision: "record",
         Fence: "fence",
         Welcome: "confirm",
+        Heuristic: "ignore",
         Blob: "collect",
     },
     Phase.PREPARED: {
@@ -102,6 +105,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[type[Message], str]]] = {
         Decision: "obey",
         Fence: "fence",
         Welcome: "confirm",
+        Heuristic: "take_word",
         Blob: "ignore",
     },
     Phase.COMMITTED: {
@@ -110,6 +114,7 @@ TRANSITIONS: Final[Mapping[Phase, Mapping[type[Message], str]]] = {
         Decision: "record",
         Fence: "fence",
         Welcome: "confirm",
+        Heuristic: "ignore",
         Blob: "ignore",
     },
 }
@@ -211,13 +216,14 @@ class Participant(Joiner):
     def _obey(self, message: Decision, now: float) -> None:
         """Record the decision that this device waits for: it may not refuse it."""
         prepared = self.durable.prepared
-        if prepared is None or (prepared.txn, prepared.plan) != (message.txn, message.plan):
+        if prepared is None or prepared.txn != message.txn:
             self._record(message, now)
             return
-        if self._foreign(message):
+        if self._foreign(message) or prepared.plan != message.plan:
+            self._ignore(message, now)  # not what was promised, or by nobody who may say so
             return
         finished = Finished(txn=prepared.txn, seq=prepared.seq, outcome=message.outcome)
-        durable = self._with(finished, replace(self.durable, prepared=None))
+        durable = self._with(finished, replace(self.durable, prepared=None, heuristic=None))
         if message.outcome is Outcome.COMMIT:
             durable = replace(
                 durable,
@@ -264,6 +270,23 @@ class Participant(Joiner):
     def _with(self, finished: Finished, durable: Durable) -> Durable:
         kept = (*durable.finished, finished)[-OUTCOMES_KEPT:]
         return replace(durable, finished=kept, last_seq=max(durable.last_seq, finished.seq))
+
+    # --- a person's word ----------------------------------------------------------------------
+
+    def _take_word(self, message: Heuristic, now: float) -> None:
+        """Operate as a person says, while in doubt: what was promised stays as it is."""
+        prepared = self.durable.prepared
+        if prepared is None or prepared.txn != message.txn:
+            self._ignore(message, now)
+        elif self.durable.heuristic is message.outcome:
+            self._report(now)
+        else:
+            durable = replace(self.durable, heuristic=message.outcome)
+            self._save(durable, then="worded", message=message)
+
+    def _worded(self, message: Heuristic, now: float) -> None:
+        self._tell(Level.WARNING, "heuristic", txn=message.txn, outcome=message.outcome.value)
+        self._report(now)
 
     # --- the rest -----------------------------------------------------------------------------
 
@@ -317,6 +340,8 @@ class Participant(Joiner):
     def _pursue_activation(self, now: float) -> None:
         activate = self.operation.activate(self.durable, now)
         if activate is not None:
+            if self.operation.operating is not None:
+                self._pursue_operation(now)  # nobody gets other bytes while it aims
             self._effect(activate)
         elif self.operation.activation_done(self.durable, now):
             self._save(replace(self.durable, pending=None), then="activated", message=None)
@@ -328,6 +353,8 @@ class Participant(Joiner):
         operation = self.operation
         if operation.unconfirmed is None and operation.clock_too_wide(self.durable, now):
             self._unconfirm(Holding.CLOCK, now)
+        if operation.unconfirmed is None and operation.lease_over(now):
+            self._unconfirm(Holding.LEASE, now)
         change = operation.change(self.durable, now)
         holds = operation.holds(self.durable, now)
         if change is not None:
@@ -341,7 +368,10 @@ class Participant(Joiner):
         operation, prepared = self.operation, self.durable.prepared
         calm = operation.unconfirmed is None and operation.clock is not None and self.durable.known
         if calm and not self._measure:
-            self._hello = None
+            renew_at = operation.renew_at
+            self._hello = None if renew_at is None else self._hello or Retry(at=renew_at)
+            if self._hello is not None and self._hello.due(now):
+                self._say_hello(now)
         elif self._hello is not None and self._hello.due(now):
             self._say_hello(now)
         if prepared is None or not operation.reached(prepared.timeline.hold_at, now):

@@ -10,6 +10,7 @@ from typing import Final
 class Phase(StrEnum):
     """Where the coordinator is; derived from the fold, the goal and the epoch."""
 
+    ADOPTING = "adopting"
     JOINING = "joining"
     PREPARING = "preparing"
     DRIVING = "driving"
@@ -19,9 +20,11 @@ class Phase(StrEnum):
     FENCED = "fenced"
     UNKNOWN = "unknown"
     STOPPED = "stopped"
+    UNHEARD = "unheard"
 
 
 DUE: Final[Mapping[Phase, str]] = {
+    Phase.ADOPTING: "adopt",
     Phase.JOINING: "join",
     Phase.PREPARING: "prepare",
     Phase.DRIVING: "drive",
@@ -31,8 +34,9 @@ DUE: Final[Mapping[Phase, str]] = {
     Phase.FENCED: "rest",
     Phase.UNKNOWN: "rest",
     Phase.STOPPED: "rest",
+    Phase.UNHEARD: "rest",
 }
 """Which method does what is due in each phase."""
 
-FINAL: Final = frozenset({Phase.DONE, Phase.FENCED, Phase.UNKNOWN, Phase.STOPPED})
+FINAL: Final = frozenset({Phase.DONE, Phase.FENCED, Phase.UNKNOWN, Phase.STOPPED, Phase.UNHEARD})
 """The phases after which a coordinator does nothing any more."""

@@ -77,6 +77,12 @@ class Device:
             staging_s=self._staging_s,
             activated_at=operation.activated_at,
             hold_s=operation.held_s(now),
+            prepared_seq=durable.prepared.seq if durable.prepared else None,
+            prepared_plan=durable.prepared.plan if durable.prepared else None,
+            prepared_digest=durable.prepared.digest if durable.prepared else None,
+            outcome_seq=last.seq if last else None,
+            heuristic=durable.heuristic,
+            leased=operation.lease_until is not None,
         )
 
     def _say_hello(self, now: float) -> None:

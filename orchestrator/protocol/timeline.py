@@ -16,6 +16,9 @@ from orchestrator.protocol.types import Timeline
 WINDOW_FLOOR_S: Final = 0.05
 WINDOW_MAX_S: Final = 60.0
 MARGIN_FLOOR_S: Final = 0.02
+MARGIN_MAX_S: Final = 10.0
+"""Whoever was paused while it waited has measured its own sleep, not the network."""
+
 RTT_UNKNOWN_S: Final = 0.25
 
 VOTE_EXCHANGES: Final = 3
@@ -28,13 +31,21 @@ SLACK: Final = 4
 """Four times what was measured, so that an ordinary hiccup does not abort."""
 
 
-def measured(now: float, timing: Timing, told: Iterable[Evidence], append_s: float) -> Timeline:
+def measured(
+    now: float,
+    timing: Timing,
+    told: Iterable[Evidence],
+    append_s: float,
+    leases_until: float = 0.0,
+) -> Timeline:
     """
     Return the timeline of a transaction that begins at ``now`` (UTC s).
 
     The window covers the slowest round trip and durable write that members have shown, unless
     the fleet file or the operator gives one; the margin covers one durable decision
-    (``append_s``) and one broadcast.
+    (``append_s``) and one broadcast. ``leases_until`` (UTC s) is until when a device that is left
+    out may operate the old version on its enable lease: nobody holds, and nobody begins with the
+    new one, before that (DESIGN §5).
     """
     known = list(told)
     rtt_s = max((e.rtt_s for e in known if e.rtt_s is not None), default=RTT_UNKNOWN_S)
@@ -43,8 +54,8 @@ def measured(now: float, timing: Timing, told: Iterable[Evidence], append_s: flo
     window_s = min(max(WINDOW_FLOOR_S, window_s), WINDOW_MAX_S)
     if timing.window_s is not None:
         window_s = timing.window_s
-    margin_s = max(MARGIN_FLOOR_S, SLACK * (rtt_s + append_s))
-    hold_at = now + window_s + margin_s
+    margin_s = min(max(MARGIN_FLOOR_S, SLACK * (rtt_s + append_s)), MARGIN_MAX_S)
+    hold_at = max(now + window_s + margin_s, leases_until + 2 * timing.clock_error_s)
     return Timeline(
         vote_by=now + window_s,
         hold_at=hold_at,

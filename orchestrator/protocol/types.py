@@ -15,6 +15,8 @@ from typing import Final, NewType
 FleetId = NewType("FleetId", str)
 DeviceId = NewType("DeviceId", str)
 TxnId = NewType("TxnId", str)
+Ticket = NewType("Ticket", str)
+"""One place in the queue of a lock: made once, never reused."""
 
 Digest = NewType("Digest", str)
 """``sha256:`` and 64 lower-case hexadecimal digits, over canonical bytes."""
@@ -24,6 +26,9 @@ Version = int
 
 ID_PATTERN: Final = r"[a-z0-9][a-z0-9._-]{0,62}"
 DIGEST_PATTERN: Final = r"sha256:[0-9a-f]{64}"
+
+NOT_KNOWN: Final = Digest("sha256:" + "0" * 64)
+"""Where a reseed could not learn a digest that only the lost journal had."""
 
 FLEET_DEVICES_MAX: Final = 20_000
 CONFIG_BYTES_MAX: Final = 64 * 1024
@@ -51,6 +56,10 @@ class Epoch:
     def next(self) -> Epoch:
         """Return the epoch of the next change of ownership."""
         return Epoch(self.incarnation, self.number + 1)
+
+    def reborn(self) -> Epoch:
+        """Return the first epoch of the next incarnation: above every epoch of this one."""
+        return Epoch(self.incarnation + 1, 1)
 
     def __str__(self) -> str:
         """Show the number alone in the first incarnation: what a person types in a lock id."""

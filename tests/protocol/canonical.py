@@ -36,10 +36,7 @@ from orchestrator.protocol.messages import (
     Vote,
     Welcome,
 )
-from orchestrator.protocol.records import (
-    Begun,
-    Record,
-)
+from orchestrator.protocol.records import Begun, Record
 from orchestrator.protocol.types import Epoch, Timeline
 
 INSTANT_S: Final = 10.0
@@ -75,7 +72,14 @@ def plain(message: Message) -> Message | None:
     """Return the message with only what a receiver may act on; ``None`` if nobody would."""
     match message:
         case Hello(state=state):
-            shown = replace(_told(state), operating=None, holds=(), outcome_txn=state.outcome_txn)
+            shown = replace(
+                _told(state),
+                operating=None,
+                holds=(),
+                outcome_txn=state.outcome_txn,
+                outcome=state.outcome,
+                outcome_seq=state.outcome_seq,
+            )
             return replace(message, boot="", nonce=1, sent_at_device_s=0.0, state=shown)
         case Report(state=state):
             if state.prepared is not None or state.pending:
@@ -101,6 +105,7 @@ def _told(state: DeviceState) -> DeviceState:
         max_epoch=Epoch(),
         outcome_txn=None,
         outcome=None,
+        outcome_seq=None,
         clock_error_s=None,
         staging_s=0.0,
         activated_at=None,

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import FINAL, Coordinator, Phase
 from orchestrator.protocol.evidence import Evidence
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.messages import (
     Message,
     Welcome,
@@ -18,11 +19,10 @@ from orchestrator.protocol.records import (
     Decided,
     Ended,
     Entry,
-    FleetState,
     LockTaken,
     Record,
+    Rejoined,
     Settled,
-    Txn,
 )
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome
 from tests.protocol.canonical import plain
@@ -159,9 +159,11 @@ def record_key(record: Record) -> Hashable:
         case Decided():
             return "decided", record.txn, record.epoch, record.outcome
         case Ended():
-            return "ended", record.txn, record.epoch, record.deferred
+            return "ended", record.txn, record.epoch, record.deferred, record.quarantined
         case Settled():
             return "settled", record.txn, record.device
+        case Rejoined():
+            return "rejoined", record.device, record.last_seq
         case _:
             return record.kind, getattr(record, "epoch", None)
 

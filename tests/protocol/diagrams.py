@@ -31,14 +31,21 @@ MOVES: Final[Mapping[tuple[Phase, str], tuple[tuple[Phase, str], ...]]] = {
 """Where the methods of TRANSITIONS lead; a method that is not here leaves the phase alone."""
 
 COORDINATOR: Final[Mapping[CoordinatorPhase, tuple[tuple[CoordinatorPhase, str], ...]]] = {
+    CoordinatorPhase.ADOPTING: (
+        (CoordinatorPhase.DRIVING, "Adopted + Decided"),
+        (CoordinatorPhase.RELEASING, "Adopted, nothing open"),
+        (CoordinatorPhase.UNHEARD, "nobody that was heard knows"),
+    ),
     CoordinatorPhase.JOINING: (
         (CoordinatorPhase.PREPARING, "Begun"),
-        (CoordinatorPhase.RELEASING, "abort asked"),
+        (CoordinatorPhase.RELEASING, "abort or release asked"),
     ),
     CoordinatorPhase.PREPARING: ((CoordinatorPhase.DRIVING, "Decided"),),
     CoordinatorPhase.DRIVING: ((CoordinatorPhase.RELEASING, "Ended"),),
     CoordinatorPhase.RELEASING: ((CoordinatorPhase.DONE, "LockReleased"),),
-    CoordinatorPhase.SETTLING: ((CoordinatorPhase.DONE, "nobody waits, or time is up"),),
+    CoordinatorPhase.SETTLING: (
+        (CoordinatorPhase.DONE, "nobody waits, or time is up; with leases never"),
+    ),
 }
 
 LOCK: Final = (
@@ -47,6 +54,7 @@ LOCK: Final = (
     (LockState.HELD, LockState.RESOLVING, "LockTaken(RESOLVING) + Decided(ABORT) if undecided"),
     (LockState.RESOLVING, LockState.RESOLVING, "LockTaken(RESOLVING)"),
     (LockState.RESOLVING, LockState.FREE, "LockReleased, nothing open"),
+    (LockState.FREE, LockState.RESOLVING, "a reseed alone: LockTaken(RESOLVING) + Reseeded"),
 )
 
 
@@ -73,7 +81,12 @@ def device_table() -> str:
 
 def coordinator_phases() -> str:
     """Which record moves a coordinator to which phase."""
-    lines = ["[*] --> joining: Push", "[*] --> driving: Resolve", "[*] --> settling: Settle"]
+    lines = [
+        "[*] --> joining: Push",
+        "[*] --> driving: Resolve",
+        "[*] --> adopting: Resolve, in a reseed",
+        "[*] --> settling: Settle",
+    ]
     for phase, method in DUE.items():
         lines.append(f"{phase}: {phase} ({method})")
         lines += [f"{phase} --> {after}: {why}" for after, why in COORDINATOR.get(phase, ())]

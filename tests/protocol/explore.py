@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from orchestrator.protocol.answers import ROLL_CALL
 from orchestrator.protocol.invariants import Violation
 from orchestrator.protocol.records import LockState
 from tests.protocol.scope import Cores, Move, Scope, State
@@ -31,6 +32,8 @@ DEFAULT: Final = (
     Scope(name="lost-answers", instants=4, forces=1, lost=1, fences=False),
     Scope(name="crash-force", instants=2, crashes=(1, 0), forces=1, fences=False),
     Scope(name="second-push", instants=2, forces=1, pushes=1, fences=False),
+    Scope(name="glass", instants=2, glass=1, crashes=(1, 0), fences=False),
+    Scope(name="glass-second", instants=2, glass=1, pushes=1, fences=False),
     Scope(name="new-disk", instants=3, crashes=(1, 0), wiped=(1, 0), fences=False, cuts=False),
 )
 """What the tests explore. Each scope is exhaustive for its faults; together they cover all."""
@@ -44,6 +47,9 @@ FULL: Final = (
     Scope(name="force-fences", instants=3, forces=1),
     Scope(name="refusal-fences", instants=2, noes=1, crashes=(1, 0)),
     Scope(name="fenced-second", instants=1, forces=1, pushes=1),
+    Scope(name="glass-4", instants=4, crashes=(1, 0), glass=1, fences=False),
+    Scope(name="glass-force", instants=4, forces=1, glass=1, fences=False),
+    Scope(name="glass-fences", instants=2, glass=1),
     Scope(name="crash-second", instants=1, crashes=(1, 0), forces=1, pushes=1, fences=False),
 )
 """What takes minutes: run by hand, before the protocol is changed."""
@@ -165,7 +171,7 @@ def calm(world: World, state: State) -> tuple[list[Violation], list[str]]:
 
 def _calmed(world: World, state: State, story: list[str]) -> State:
     quiet = state._replace(
-        crashes=(0, 0), wiped=(0, 0), noes=0, forces=0, pushes=0, lost=0, adrift=()
+        crashes=(0, 0), wiped=(0, 0), noes=0, forces=0, glass=0, pushes=0, lost=0, adrift=()
     )
     until = quiet.instant + CALM_INSTANTS
     for _ in range(ROUNDS_MAX):
@@ -215,6 +221,8 @@ def _fenced(world: World, state: State, which: int, label: str) -> bool:
     """Whether this is a FENCE that the device has already obeyed: it would greet for ever."""
     known = world.units.all[state.units[which]].disk.max_epoch.number
     _, fence, epoch = label.partition("gets fence epoch=")
+    if fence and epoch == str(ROLL_CALL.epoch):  # it is asked what it is until it has re-joined
+        return DEVICES[which] not in world.logs[state.journal].fold.quarantined
     return bool(fence) and int(epoch) <= known
 
 
@@ -224,6 +232,9 @@ def _unwell(world: World, state: State) -> list[Violation]:
     found = []
     if fold.lock.state is not LockState.FREE or fold.open is not None:
         found.append(Violation(id="I6", text=f"the lock is {fold.lock.state} for ever"))
+    if fold.quarantined:
+        text = f"in quarantine for ever: {', '.join(sorted(fold.quarantined))}"
+        found.append(Violation(id="I6", text=text))
     for name, number in zip(DEVICES, state.units, strict=True):
         unit = world.units.all[number]
         disk = unit.disk

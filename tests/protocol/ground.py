@@ -10,16 +10,12 @@ from orchestrator.protocol import invariants
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.device import Durable
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import apply
 from orchestrator.protocol.invariants import DeviceView, Promise, Snapshot, Violation
 from orchestrator.protocol.messages import Message, OrchestratorMessage
 from orchestrator.protocol.participant import Participant
-from orchestrator.protocol.records import (
-    AbortRequested,
-    Entry,
-    FleetState,
-    Record,
-    apply,
-)
+from orchestrator.protocol.records import AbortRequested, Entry, Record
 from orchestrator.protocol.types import DeviceId, Digest, TxnId
 from tests.protocol import samples
 from tests.protocol.showing import show_record
@@ -57,6 +53,11 @@ class Device:
     wake_at: float | None = None
     asked_at_head: int = 0
     confirmed: bool = False
+
+    @property
+    def leased(self) -> bool:
+        """Whether it operates on an enable lease."""
+        return self.core is not None and self.core.operation.lease_until is not None
 
     def reading(self, true: float) -> float:
         return (true - self.offset) * self.rate
@@ -112,6 +113,10 @@ class Ground:
         """Whether appends wait for :meth:`land` instead of being answered at once."""
         self.clocks_are_honest = True
         """Whether no clock has jumped: only I5 depends on it (I19)."""
+        self.rolled_back = False
+        """Whether the store has lost its end, and no reseed has ended yet."""
+        self.old_leases_until = 0.0
+        """Until when leases may run of which a store that was rolled back knows nothing."""
         self.stale_answers = False
         """Whether HELLO is answered without reading the journal first (a forbidden host)."""
         self.drivers: dict[str, Driver] = {}
@@ -136,6 +141,7 @@ class Ground:
             device.id: DeviceView(
                 durable=device.disk,
                 operating=None if device.core is None else device.core.operating,
+                leased=device.leased,
             )
             for device in self.devices.values()
         }
@@ -149,8 +155,21 @@ class Ground:
         )
 
     def check(self) -> None:
-        found = invariants.check(self.snapshot())
+        found = [*invariants.check(self.snapshot()), *self.beyond_horizon()]
+        if self.rolled_back:  # detected, not prevented: what is stored is not what was told
+            found = [one for one in found if one.id == "I1"]
         self.refuse([one for one in found if self.clocks_are_honest or one.id != "I5"])
+
+    def beyond_horizon(self) -> list[Violation]:
+        """I5: no lease of a device runs beyond the horizon that the journal has for it."""
+        found = []
+        for device in self.devices.values():
+            until = None if device.core is None else device.core.operation.lease_until
+            horizon = max(self.state.horizons.get(device.id, 0.0), self.old_leases_until)
+            if until is not None and device.true(until) > horizon + self.timing.clock_error_s:
+                text = f"{device.id} has a lease until {device.true(until):.3f}, not {horizon:.3f}"
+                found.append(Violation(id="I5", text=text))
+        return found
 
     def refuse(self, violations: Sequence[Violation]) -> None:
         if violations:
@@ -166,8 +185,24 @@ class Ground:
             entry = Entry(index=len(self.journal) + 1, at=self.now, record=record)
             self.folds.append(apply(self.state, entry))
             self.journal.append(entry)
+            if record.kind == "adopted":
+                self.rolled_back = False
             self.log(f"  journal {entry.index}: {show_record(record)}")
         return True
+
+    def roll_back(self, lost: int) -> None:
+        """Restore the store from a backup that lacks the last ``lost`` records."""
+        head = max(1, len(self.journal) - lost)
+        del self.journal[head:], self.folds[head + 1 :]
+        for device in self.devices.values():
+            device.asked_at_head = min(device.asked_at_head, head)
+        ends = [
+            device.true(until)
+            for device in self.devices.values()
+            if device.core and (until := device.core.operation.lease_until) is not None
+        ]
+        self.old_leases_until = max(ends, default=0.0)
+        self.rolled_back = True
 
     def request_abort(self, txn: TxnId) -> None:
         asked = AbortRequested(txn=txn, by=samples.owner("somebody"), reason="asked")

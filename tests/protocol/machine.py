@@ -39,6 +39,7 @@ KINDS: Final = (
     "report",
     "catch-up",
     "ask",
+    "heuristic",
 )
 
 devices = st.sampled_from(DEVICES)
@@ -51,10 +52,11 @@ class FleetMachine(RuleBasedStateMachine):
 
     participant: type[Participant] = Participant
     coordinator: type[Coordinator] = Coordinator
+    make: type[Fleet] = Fleet
 
     def __init__(self) -> None:
         super().__init__()
-        self.fleet = Fleet(len(DEVICES))
+        self.fleet = self.make(len(DEVICES))
         self.jumps = False
         self.names = 0
 

@@ -19,9 +19,7 @@ from orchestrator.protocol.device import Durable
 from orchestrator.protocol.invariants import Promise
 from orchestrator.protocol.messages import Decision, Hello, Message
 from orchestrator.protocol.ready import Send
-from orchestrator.protocol.records import (
-    LockState,
-)
+from orchestrator.protocol.records import LockState
 from orchestrator.protocol.types import DeviceId
 from tests.protocol import samples
 from tests.protocol.certainty import rash

@@ -7,24 +7,25 @@ find one of them checks less than it says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.protocol import device as dev
+from orchestrator.protocol import lease
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.device import Prepared
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.messages import Decision, Hello, Prepare, Vote, Welcome
 from orchestrator.protocol.order import Order
 from orchestrator.protocol.participant import DeviceReady, Participant
 from orchestrator.protocol.records import (
     Decided,
     Ended,
-    FleetState,
     LockState,
     LockTaken,
     Record,
-    Txn,
+    Verb,
 )
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner
 from tests.protocol.scope import Cores, Scope
@@ -246,7 +247,9 @@ class EnablesMembers(Coordinator):
 # --- locks --------------------------------------------------------------------------------------
 
 
-def just_steal(state: FleetState, _epoch: Epoch, by: Owner, reason: str) -> tuple[Record, ...]:
+def just_steal(
+    state: FleetState, _epoch: Epoch, by: Owner, reason: str, _verb: Verb = Verb.FORCE_UNLOCK
+) -> tuple[Record, ...]:
     """A forced unlock that takes the lock and decides nothing under the old epoch."""
     taken = LockTaken(
         epoch=state.lock.epoch,
@@ -265,6 +268,34 @@ def just_delete(state: FleetState, epoch: Epoch, by: Owner, _reason: str) -> tup
             epoch=epoch.next(), state=LockState.HELD, owner=by, purpose="force", reason="deleted"
         ),
     )
+
+
+def forgets_to_quarantine(
+    state: FleetState, epoch: Epoch, by: Owner, reason: str
+) -> tuple[Record, ...] | lease.NotTheLock | lease.Refused:
+    """A break-glass that names nobody."""
+    return _shattered(state, epoch, by, reason, lambda one: replace(one, quarantined=()))
+
+
+def frees_while_open(
+    state: FleetState, epoch: Epoch, by: Owner, reason: str
+) -> tuple[Record, ...] | lease.NotTheLock | lease.Refused:
+    """A break-glass that frees the lock and leaves the transaction."""
+    return _shattered(state, epoch, by, reason, lambda _one: None)
+
+
+def _shattered(
+    state: FleetState,
+    epoch: Epoch,
+    by: Owner,
+    reason: str,
+    change: Callable[[Ended], Ended | None],
+) -> tuple[Record, ...] | lease.NotTheLock | lease.Refused:
+    records = lease.break_glass(state, epoch, by, reason)
+    if isinstance(records, lease.NotTheLock | lease.Refused):
+        return records
+    changed = [change(one) if isinstance(one, Ended) else one for one in records]
+    return tuple(one for one in changed if one is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,5 +347,17 @@ MUTANTS: Final[Sequence[Mutant]] = (
         finds=("I7", "I8", "I14"),
     ),
     Mutant(name="just_steal", cores=Cores(resolve=just_steal), scope=FORCE, finds=("I9",)),
+    Mutant(
+        name="forgets_to_quarantine",
+        cores=Cores(shatter=forgets_to_quarantine),
+        scope=replace(PLAIN, name="glass", glass=1),
+        finds=("I15",),
+    ),
+    Mutant(
+        name="frees_while_open",
+        cores=Cores(shatter=frees_while_open),
+        scope=replace(PLAIN, name="glass", glass=1),
+        finds=("I15",),
+    ),
     Mutant(name="just_delete", cores=Cores(resolve=just_delete), scope=FORCE, finds=("I14",)),
 )

@@ -7,6 +7,8 @@ from typing import Final
 
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import fold
 from orchestrator.protocol.messages import (
     DeviceState,
     Hello,
@@ -14,14 +16,7 @@ from orchestrator.protocol.messages import (
     Report,
     Vote,
 )
-from orchestrator.protocol.records import (
-    Entry,
-    FleetState,
-    LockState,
-    LockTaken,
-    Record,
-    fold,
-)
+from orchestrator.protocol.records import Entry, LockState, LockTaken, Record
 from orchestrator.protocol.types import DeviceId
 from tests.protocol import samples
 
@@ -74,6 +69,10 @@ class Desk:
 
     def hear(self, message: Message, now: float = NOW) -> list[Message]:
         return self.tell(orc.Arrived(message=message), now)  # type: ignore[arg-type]
+
+    def tell_of(self, *records: Record) -> list[Message]:
+        """Let somebody else append these, and the coordinator read of it."""
+        return self.tell(orc.Journaled(entries=self.store(*records)))
 
     def kinds(self) -> list[str]:
         return [entry.record.kind for entry in self.entries]

@@ -16,6 +16,7 @@ from orchestrator.protocol.messages import (
     Decision,
     Fence,
     Hello,
+    Heuristic,
     Message,
     OrchestratorMessage,
     Prepare,
@@ -30,7 +31,7 @@ from orchestrator.protocol.types import Epoch, Outcome, Timeline
 from tests.protocol import samples
 
 D1 = samples.device_id(1)
-DOWNWARD: Final = (Prepare, CatchUp, Decision, Fence, Welcome, Blob)
+DOWNWARD: Final = (Prepare, CatchUp, Decision, Fence, Welcome, Heuristic, Blob)
 UPWARD: Final = (Hello, Vote, Report, Ask, Want, Presence)
 NOW = 100.0
 TIMELINE = Timeline(vote_by=101.0, hold_at=101.2, activate_at=101.4, clock_error_s=0.1)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.protocol import lease
+from orchestrator.protocol import lease, reseed
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.messages import Blob, Decision
 from orchestrator.protocol.ready import Send
-from orchestrator.protocol.types import DeviceId
+from orchestrator.protocol.records import Verb
+from orchestrator.protocol.types import DeviceId, Owner, Ticket
 from tests.protocol import samples
 from tests.protocol.ground import Driver, Ground, Packet
+from tests.protocol.scope import Acquire, Resolve, Shatter
 from tests.protocol.showing import show_message
 
 
 class Orchestrators(Ground):
     """The verbs of those who push, force and settle."""
+
+    resolve: Resolve = staticmethod(lease.resolve)
+    acquire: Acquire = staticmethod(lease.acquire)
+    shatter: Shatter = staticmethod(lease.break_glass)
 
     # --- coordinators -------------------------------------------------------------------------
 
@@ -27,30 +33,64 @@ class Orchestrators(Ground):
         *,
         excused: Sequence[DeviceId] = (),
         timing: orc.Timing | None = None,
+        owner: Owner | None = None,
+        ticket: Ticket | None = None,
     ) -> Driver | None:
-        """Take the free lock and start a coordinator; ``None`` while the lock is held."""
-        taken = lease.acquire(self.state, samples.owner(name), "push")
+        """Take the free lock and start a coordinator; ``None`` while it can't be had."""
+        taken = self.acquire(self.state, owner or samples.owner(name), "push", ticket)
         if isinstance(taken, lease.Hot):
             return None
         self.append(len(self.journal), taken)
-        members = [device for device in self.devices if device not in excused]
+        out = {*excused, *self.state.retired}
+        members = [device for device in self.devices if device not in out]
         goal = samples.push(number, self.state.version, members, excused)
         self.blobs[goal.digest] = samples.encode(goal.plan)
         for one in (*goal.plan.digests.values(), *goal.spare.values()):
             self.blobs[one] = one.encode()
         return self._drive(name, goal, timing)
 
-    def force(self, name: str) -> Driver | None:
+    def force(
+        self, name: str, *, owner: Owner | None = None, verb: Verb = Verb.FORCE_UNLOCK
+    ) -> Driver | None:
         """Resolve whoever holds the lock, at once; ``None`` if nobody does."""
-        found = lease.resolve(self.state, self.state.lock.epoch, samples.owner(name), "it hangs")
+        by, epoch = owner or samples.owner(name), self.state.lock.epoch
+        found = self.resolve(self.state, epoch, by, "it hangs", verb)
         if isinstance(found, lease.NotTheLock):
             return None
         self.append(len(self.journal), found)
-        return self._drive(name, orc.Resolve(), None)
+        return self._drive(name, self._resolve_goal(), None)
 
-    def settle(self, name: str, *, for_s: float = 60.0) -> Driver:
-        """Start a coordinator that only answers, until everybody operates."""
-        goal = orc.Settle(until=self.now + for_s, members=tuple(self.devices))
+    def _resolve_goal(self) -> orc.Resolve:
+        return orc.Resolve(members=tuple(self.devices), config=samples.CONFIG)
+
+    def break_glass(self, name: str, *, owner: Owner | None = None) -> bool:
+        """End everything and free the lock at once; false where it can't be done."""
+        by, epoch = owner or samples.owner(name), self.state.lock.epoch
+        found = self.shatter(self.state, epoch, by, "no time to wait")
+        if isinstance(found, lease.NotTheLock | lease.Refused):
+            return False
+        landed = self.append(len(self.journal), found)
+        self.check()
+        return landed
+
+    def reseed(self, name: str) -> Driver:
+        """Begin a new incarnation from what every device that is up says of itself."""
+        told = {
+            device.id: device.core.state(device.reading(self.now))
+            for device in self.devices.values()
+            if device.core is not None
+        }
+        by, members = samples.owner(name), tuple(self.devices)
+        records = reseed.begin(self.state, told, by, "rolled back", members)
+        self.append(len(self.journal), records)
+        return self._drive(name, self._resolve_goal(), None)
+
+    def settle(
+        self, name: str, *, for_s: float = 60.0, leases: orc.Leases | None = None
+    ) -> Driver:
+        """Start a coordinator that only answers, until everybody operates; or for ever."""
+        members = tuple(device for device in self.devices if device not in self.state.retired)
+        goal = orc.Settle(until=self.now + for_s, members=members, leases=leases)
         core = self.coordinator(self.state, goal=goal, timing=self.timing)
         return self._start(name, core)
 

@@ -10,10 +10,16 @@ from orchestrator.protocol import lease
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.invariants import Violation
 from orchestrator.protocol.participant import Participant
-from orchestrator.protocol.records import FleetState, Record
-from orchestrator.protocol.types import Epoch, Owner
+from orchestrator.protocol.records import Record
 
-Resolve = Callable[[FleetState, Epoch, Owner, str], tuple[Record, ...] | lease.NotTheLock]
+Resolve = Callable[..., tuple[Record, ...] | lease.NotTheLock]
+"""The rule :func:`lease.resolve`, or a mutant of it."""
+
+Acquire = Callable[..., tuple[Record, ...] | lease.Hot]
+"""The rule :func:`lease.acquire`, or a mutant of it."""
+
+Shatter = Callable[..., tuple[Record, ...] | lease.NotTheLock | lease.Refused]
+"""The rule :func:`lease.break_glass`, or a mutant of it."""
 
 
 class State(NamedTuple):
@@ -38,6 +44,8 @@ class State(NamedTuple):
     wiped: tuple[int, int] = (0, 0)
     """How often each device may still come back with an empty disk."""
     new_disk: tuple[bool, bool] = (False, False)
+    glass: int = 0
+    """How often somebody may still break the glass."""
 
 
 class Move(NamedTuple):
@@ -60,6 +68,7 @@ class Scope:
     lost: int = 0
     noes: int = 0
     wiped: tuple[int, int] = (0, 0)
+    glass: int = 0
     fences: bool = True
     """Whether FENCE ever arrives (a PREPARE raises the device's epoch, too)."""
     cuts: bool = True
@@ -77,5 +86,6 @@ class Cores:
     participant: type[Participant] = Participant
     coordinator: type[Coordinator] = Coordinator
     resolve: Resolve = lease.resolve
+    shatter: Shatter = lease.break_glass
     compares: bool = True
     """Whether the journal compares before it appends."""

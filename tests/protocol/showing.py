@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from orchestrator.protocol.device import Durable
 from orchestrator.protocol.messages import Message
-from orchestrator.protocol.records import (
-    AbortRequested,
-    LockTaken,
-    Record,
-)
+from orchestrator.protocol.records import AbortRequested, LockTaken, Record
+
+MORE = ("quarantined", "ticket", "answer", "lease_s", "devices")
 
 
 def show_record(record: Record) -> str:
@@ -19,7 +17,7 @@ def show_record(record: Record) -> str:
         case AbortRequested():
             return f"abort_requested {record.txn}"
     parts: list[str] = [record.kind]
-    for name in ("txn", "device", "epoch", "seq", "outcome", "cause", "deferred"):
+    for name in ("txn", "device", "epoch", "seq", "outcome", "cause", "deferred", *MORE):
         value = getattr(record, name, None)
         if value not in (None, (), ""):
             text = ",".join(value) if isinstance(value, tuple) else str(value)

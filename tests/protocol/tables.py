@@ -11,6 +11,8 @@ from orchestrator.protocol import invariants, lease
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Phase
 from orchestrator.protocol.device import Durable
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import apply
 from orchestrator.protocol.invariants import DeviceView, Promise, Snapshot, Violation
 from orchestrator.protocol.messages import (
     Ask,
@@ -22,7 +24,7 @@ from orchestrator.protocol.messages import (
     Vote,
     Welcome,
 )
-from orchestrator.protocol.records import Entry, FleetState, Record, apply
+from orchestrator.protocol.records import Entry, Record
 from orchestrator.protocol.types import DeviceId, Outcome, Owner
 from tests.protocol import samples
 from tests.protocol.canonical import INSTANT_S, PLANS, SETTLE_S, timed
@@ -132,6 +134,7 @@ class Tables:
             lost=self.scope.lost,
             noes=self.scope.noes,
             wiped=self.scope.wiped,
+            glass=self.scope.glass,
         )
         fold = self.logs[parent].fold
         nobody = self._coordinator(fold, goal=orc.Settle(until=0.0), timing=TIMING)
@@ -222,7 +225,8 @@ class Tables:
         question is answered by a decision that is on its way already. What every device has
         recorded is only reported again.
         """
-        message, txn = self.messages[number], self.logs[state.journal].fold.open
+        message, fold = self.messages[number], self.logs[state.journal].fold
+        txn = fold.open
         match message:
             case Prepare(seq=seq):
                 return all(disk.last_seq >= seq for disk in disks)
@@ -235,6 +239,8 @@ class Tables:
                 )
             case Vote():
                 return txn is None or txn.begun.txn != message.txn or txn.decided is not None
+            case Report(device=device) if device in fold.quarantined:
+                return message.state.last_seq < fold.decided_seq
             case Report():
                 return txn is None or message.state.last_seq < txn.begun.seq
             case Ask():

@@ -10,6 +10,7 @@ from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import DUE, FINAL, Coordinator, Phase
 from orchestrator.protocol.errors import InvariantViolation, ProtocolMisuse
 from orchestrator.protocol.evidence import Evidence
+from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.messages import (
     Ask,
     CatchUp,
@@ -22,7 +23,6 @@ from orchestrator.protocol.records import (
     AbortRequested,
     Decided,
     Ended,
-    FleetState,
     LockReleased,
     LockState,
     LockTaken,

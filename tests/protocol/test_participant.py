@@ -17,6 +17,7 @@ from orchestrator.protocol.messages import (
     CatchUp,
     Fence,
     Hello,
+    Heuristic,
     Message,
     OrchestratorMessage,
     Presence,
@@ -65,6 +66,7 @@ def test_the_phases_are_what_they_are_called(phase: Phase) -> None:
 
 
 FOREIGN: Final[dict[str, OrchestratorMessage]] = {
+    "foreign-word": Heuristic(txn=samples.txn_id(9), outcome=Outcome.COMMIT),
     "stale-prepare": prepare(4, 3),
     "prepare-below-epoch": prepare(6, 4, epoch=2),
     "stale-decision": decision(3, Outcome.ABORT),

@@ -12,7 +12,7 @@ from orchestrator.protocol.participant import TRANSITIONS
 from orchestrator.protocol.records import LockState
 from tests.protocol import samples
 from tests.protocol.diagrams import COORDINATOR, DIAGRAMS, LOCK, MOVES, README, drawn
-from tests.protocol.test_records import STORIES, told
+from tests.protocol.journals import STORIES, told
 
 
 def test_the_diagrams_are_up_to_date(request: pytest.FixtureRequest) -> None:
@@ -38,7 +38,9 @@ def test_the_lock_moves_as_it_is_drawn(story: str) -> None:
     here = state.lock.state
     drawn_after = {after for before, after, _ in LOCK if before is here}
     assert (LockState.HELD in drawn_after) == (here is LockState.FREE)
-    assert (LockState.RESOLVING in drawn_after) == (here is not LockState.FREE)
+    assert LockState.RESOLVING in drawn_after
+    forced = lease.resolve(state, state.lock.epoch, samples.owner("o"), "why")
+    assert isinstance(forced, lease.NotTheLock) == (here is LockState.FREE)
     freed = lease.release(state, state.lock.epoch, samples.owner("o"))
     may_free = not isinstance(freed, lease.NotTheLock)
     assert not may_free or LockState.FREE in drawn_after

@@ -227,6 +227,7 @@ def _disk_key(disk: Durable) -> Hashable:
         disk.version,
         disk.digest,
         disk.prepared,
+        disk.heuristic,
         disk.pending,
         disk.finished,
     )
@@ -246,6 +247,7 @@ def _volatile_key(core: Participant) -> Hashable:
         core._told,
         operation.clock is None,
         operation.unconfirmed,
+        operation.lease_until,
         operation.running,
         operation._running_bytes,
         operation.operating,

@@ -262,6 +262,8 @@ class World(Tables):
             yield self.advance(state)
         if state.forces and fold.lock.state is not LockState.FREE:
             yield self.force(state._replace(forces=state.forces - 1))
+        if state.glass and fold.lock.state is not LockState.FREE:
+            yield self.break_glass(state._replace(glass=state.glass - 1))
         if state.pushes and fold.lock.state is LockState.FREE:
             started = self._push(state._replace(pushes=state.pushes - 1))
             yield self._move(f"c{len(started.desks)} takes the lock and pushes", started)
@@ -286,6 +288,19 @@ class World(Tables):
         except InvariantViolation as error:
             return Move(f"{by.user} forces the lock", state, (_refused(error),))
         return self._move(f"c{len(forced.desks)} forces the lock", forced)
+
+    def break_glass(self, state: State) -> Move:
+        """Free the lock at once; whoever is not known to have followed is quarantined."""
+        fold = self.logs[state.journal].fold
+        by = samples.owner("glass")
+        found = self.cores.shatter(fold, fold.lock.epoch, by, "no time to wait")
+        assert not isinstance(found, lease.NotTheLock | lease.Refused)
+        try:
+            journal = self.append(state.journal, found, self.now(state))
+        except InvariantViolation as error:
+            return Move("somebody breaks the glass", state, (_refused(error),))
+        freed = self._tidy(state._replace(journal=journal))
+        return self._move("somebody breaks the glass", freed)
 
     def advance(self, state: State) -> Move:
         """Let one instant pass: devices hold and activate on time, nobody else has to wake."""
