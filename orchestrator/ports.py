@@ -9,14 +9,14 @@ other exception of a library travels inward.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.protocol.messages import Message
 from orchestrator.protocol.ready import Notice
 from orchestrator.protocol.records import Entry, Record
-from orchestrator.protocol.types import DeviceId, Digest, Epoch, FleetId, Owner, TxnId
+from orchestrator.protocol.types import DeviceId, Digest, Epoch, FleetId, Owner, Ticket, TxnId
 
 
 class Conflict(Exception):  # noqa: N818 - an answer, not an error
@@ -40,13 +40,46 @@ class DiskError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """
+    An instant by two clocks: UTC in s, and CLOCK_BOOTTIME in s, which nobody can step.
+
+    ``boot_id`` is ``None`` where the boot is not known; then ``boot_s`` says nothing.
+    """
+
+    utc_s: float
+    boot_id: str | None = None
+    boot_s: float = 0.0
+
+    def same_boot(self, other: Stamp) -> bool:
+        """Whether both were read in one boot of one machine."""
+        return self.boot_id is not None and self.boot_id == other.boot_id
+
+    def since_s(self, earlier: Stamp) -> float:
+        """Return the time since ``earlier``: by the boot clock within one boot, else by UTC."""
+        if self.same_boot(earlier):
+            return max(0.0, self.boot_s - earlier.boot_s)
+        return max(0.0, self.utc_s - earlier.utc_s)
+
+
+Claim = Epoch | Ticket
+"""What a lease is for: a held lock, by its epoch, or a place in its queue, by its ticket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The heartbeat row of a held lock: ``renewed_at`` is UTC in s, by the holder's clock."""
+    """
+    The heartbeat row of a claim, stamped by whoever renewed it.
+
+    ``extended`` is the last restart of the lock manager since then, which gives every lease a
+    fresh TTL (I20); ``None`` where there was none.
+    """
 
     fleet: FleetId
-    epoch: Epoch
+    claim: Claim
     owner: Owner
-    renewed_at: float
+    renewed: Stamp
+    extended: Stamp | None = None
 
 
 class Journal(Protocol):
@@ -68,17 +101,22 @@ class Journal(Protocol):
         """
         Append ``records`` atomically and durably, and return their entries.
 
-        A ``LockTaken`` among them also starts the lease of its owner, ``LockReleased`` ends it,
-        in the same write. Raises Conflict, StoreUnavailable, OutcomeUnknown.
+        In the same write leases follow: ``LockTaken`` starts the one of its owner and ends that
+        of its ticket, ``LockReleased`` ends the owner's; ``LockRequested`` starts a waiter's,
+        ``LockWithdrawn`` ends it. Raises Conflict, StoreUnavailable, OutcomeUnknown.
         """
         ...
 
-    async def touch(self, fleet: FleetId, epoch: Epoch, owner: Owner) -> bool:
-        """Renew the lease; change nothing and return false unless epoch and owner match (I21)."""
+    async def touch(self, fleet: FleetId, claim: Claim, owner: Owner) -> bool:
+        """Renew a lease; change nothing and return false unless claim and owner match (I21)."""
         ...
 
-    async def lease(self, fleet: FleetId) -> Lease | None:
-        """Return the lease of a held lock."""
+    async def leases(self, fleet: FleetId) -> Mapping[Claim, Lease]:
+        """Return every lease of the fleet: the holder's and the waiters'."""
+        ...
+
+    async def extend_leases(self) -> None:
+        """Give every lease of every fleet a fresh TTL: the lock manager has been restarted."""
         ...
 
     async def fleets(self) -> Sequence[FleetId]:

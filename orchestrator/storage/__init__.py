@@ -8,6 +8,7 @@ from typing import Final
 
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import Store
+from orchestrator.storage.leases import Boot, no_boot
 
 __all__ = ["open_store"]
 
@@ -15,23 +16,24 @@ _SQLITE: Final = "sqlite:///"
 _HINT: Final = "use sqlite:///relative/path, sqlite:////absolute/path or memory:"
 
 
-def open_store(url: str, *, now: Callable[[], float]) -> Store:
+def open_store(url: str, *, now: Callable[[], float], boot: Boot = no_boot) -> Store:
     """
     Open the store at ``url``; the caller closes it.
 
     ``sqlite:///PATH`` is a path relative to the working directory, so an absolute one has four
     slashes (SQLAlchemy's form); a leading ``~`` is the home directory. ``memory:`` is forgotten
-    when the process ends. ``now`` is UTC in s and dates what is written. Raises OperatingError
-    for any other URL, StoreUnavailable where the file cannot be used.
+    when the process ends. ``now`` is UTC in s and dates what is written; ``boot`` reads boot id
+    and CLOCK_BOOTTIME in s, which date leases where nobody must be able to step the clock. Raises
+    OperatingError for any other URL, StoreUnavailable where the file cannot be used.
     """
     if url == "memory:":
         from orchestrator.storage.memory import MemoryStore  # noqa: PLC0415 - loaded on demand
 
-        return MemoryStore(now=now)
+        return MemoryStore(now=now, boot=boot)
     if url.startswith(_SQLITE):
         from orchestrator.storage.sqlite import SqliteStore  # noqa: PLC0415 - loaded on demand
 
-        return SqliteStore(_path(url), now=now)
+        return SqliteStore(_path(url), now=now, boot=boot)
     raise _refusal(url)
 
 

@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError
 
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.protocol.errors import ProtocolMisuse, require
-from orchestrator.protocol.records import Decided, Entry, LockReleased, LockTaken, Record
+from orchestrator.protocol.records import Decided, Entry, LockRequested, LockTaken, Record
 from orchestrator.protocol.types import (
     BLOB_BYTES_MAX,
     FLEET_DEVICES_MAX,
@@ -65,8 +65,8 @@ def encode_rows(records: Sequence[Record]) -> tuple[Row, ...]:
     Return the rows of one append.
 
     Raises OperatingError for text that is not valid Unicode or a record over RECORD_BYTES_MAX,
-    InvariantViolation for a lock without an owner (I22), ProtocolMisuse for anything else that
-    would not read back as it was given.
+    InvariantViolation for a lock or a place in its queue without an owner (I22), ProtocolMisuse
+    for anything else that would not read back as it was given.
     """
     if not records:
         raise ProtocolMisuse("append of no records")
@@ -74,7 +74,7 @@ def encode_rows(records: Sequence[Record]) -> tuple[Row, ...]:
 
 
 def _encode_row(record: Record) -> Row:
-    if isinstance(record, LockTaken):
+    if isinstance(record, LockTaken | LockRequested):
         _require_owner(record.owner)
     text = encode_record(record)
     try:
@@ -131,22 +131,11 @@ def encode_owner(owner: Owner) -> str:
 def decode_owner(text: object, fleet: FleetId) -> Owner:
     """Return the owner of a stored lease; raise OperatingError where it is damaged."""
     if not isinstance(text, str):
-        raise damaged(f"the lease of fleet {fleet}", "its owner is not text")
+        raise damaged(f"a lease of fleet {fleet}", "its owner is not text")
     try:
         return _OWNER.validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
-        raise damaged(f"the lease of fleet {fleet}", _causes(error)) from error
-
-
-def lease_change(records: Sequence[Record]) -> LockTaken | LockReleased | None:
-    """
-    Return what an append does to the fleet's lease, ``None`` where it leaves it alone.
-
-    ``LockTaken`` starts the lease of that epoch and owner, ``LockReleased`` ends it. In an append
-    with several, the last one stands.
-    """
-    changes = [record for record in records if isinstance(record, LockTaken | LockReleased)]
-    return changes[-1] if changes else None
+        raise damaged(f"a lease of fleet {fleet}", _causes(error)) from error
 
 
 def decisions(rows: Sequence[Row]) -> frozenset[TxnId]:
@@ -218,9 +207,11 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _require_owner(owner: Owner) -> None:
-    """Refuse a lock without a named owner (I22); the database has the same rule as a CHECK."""
+    """Refuse what has no named owner (I22); the database has the same rule for itself."""
     named = owner.user and owner.host and owner.program and owner.pid > 0
-    require(named, f"I22: a lock's owner must be named, not {owner!r}")
+    require(
+        named, f"I22: the owner of a lock or of a place in its queue must be named, not {owner!r}"
+    )
 
 
 def _causes(error: ValidationError) -> str:

@@ -14,11 +14,19 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.ports import Conflict, Lease, OutcomeUnknown, StoreUnavailable
+from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Stamp, StoreUnavailable
 from orchestrator.protocol.errors import require
-from orchestrator.protocol.records import Entry, LockTaken, Record
+from orchestrator.protocol.records import Entry, Record
 from orchestrator.protocol.types import Digest, Epoch, FleetId, Owner, TxnId
 from orchestrator.storage import codec
+from orchestrator.storage.leases import (
+    Boot,
+    EndHolder,
+    EndWaiter,
+    lease_changes,
+    no_boot,
+    read_stamp,
+)
 
 
 class Lost(StrEnum):
@@ -50,7 +58,7 @@ class _Image:
 
     journals: Mapping[FleetId, tuple[_Line, ...]] = field(default_factory=dict)
     decided: frozenset[tuple[FleetId, TxnId]] = frozenset()
-    leases: Mapping[FleetId, Lease] = field(default_factory=dict)
+    leases: Mapping[FleetId, Mapping[Claim, Lease]] = field(default_factory=dict)
     blobs: Mapping[Digest, bytes] = field(default_factory=dict)
 
 
@@ -90,14 +98,17 @@ class MemoryStore:
     """
     :class:`orchestrator.ports.Store` in memory: one connection to a :class:`MemoryDisk`.
 
-    ``now`` is UTC in s. While ``unavailable`` is true every call raises StoreUnavailable and
-    changes nothing.
+    ``now`` is UTC in s; ``boot`` reads boot id and CLOCK_BOOTTIME in s. While ``unavailable`` is
+    true every call raises StoreUnavailable and changes nothing.
     """
 
-    def __init__(self, *, now: Callable[[], float], disk: MemoryDisk | None = None) -> None:
+    def __init__(
+        self, *, now: Callable[[], float], boot: Boot = no_boot, disk: MemoryDisk | None = None
+    ) -> None:
         self.disk = MemoryDisk() if disk is None else disk
         self.unavailable = False
         self._now = now
+        self._boot = boot
         self._closed = False
         self._lost: list[Lost] = []
 
@@ -108,18 +119,24 @@ class MemoryStore:
         """How often the disk was synced so far."""
         return self.disk.syncs
 
-    def connect(self, *, now: Callable[[], float] | None = None) -> MemoryStore:
+    def connect(
+        self, *, now: Callable[[], float] | None = None, boot: Boot | None = None
+    ) -> MemoryStore:
         """Return a second connection to the same disk, with faults of its own."""
-        return MemoryStore(now=self._now if now is None else now, disk=self.disk)
+        return MemoryStore(
+            now=self._now if now is None else now,
+            boot=self._boot if boot is None else boot,
+            disk=self.disk,
+        )
 
     def crash(self) -> MemoryStore:
         """Cut the power now; return a store on what was durable. The old ones answer no more."""
         self.disk.dead = True
-        return MemoryStore(now=self._now, disk=MemoryDisk(self.disk.durable))
+        return self.backup()
 
     def backup(self) -> MemoryStore:
         """Return a store on a copy of what is durable now: an old backup, when used later."""
-        return MemoryStore(now=self._now, disk=MemoryDisk(self.disk.durable))
+        return MemoryStore(now=self._now, boot=self._boot, disk=MemoryDisk(self.disk.durable))
 
     def cut_power_at(self, sync: int, *, survives: bool = False) -> None:
         """Plan a power failure at the disk's sync number ``sync``; see :class:`PowerCut`."""
@@ -164,33 +181,45 @@ class MemoryStore:
         lines = image.journals.get(fleet, ())
         if len(lines) != expected_head:
             raise Conflict(f"fleet {fleet}: the head is {len(lines)}, not {expected_head}")
-        at = float(self._now())
-        decided = _decided(image, fleet, rows)
-        written = replace(
-            image,
-            journals={**image.journals, fleet: (*lines, *((at, row.text) for row in rows))},
-            decided=image.decided | decided,
-            leases=_leases(image, fleet, rows, at),
-        )
-        self._write_or_lose(written)
-        return [
-            Entry(index=index, at=at, record=row.record)
+        stamp = self._stamp()
+        entries = [
+            Entry(index=index, at=stamp.utc_s, record=row.record)
             for index, row in enumerate(rows, start=expected_head + 1)
         ]
+        written = (*lines, *((stamp.utc_s, row.text) for row in rows))
+        decided = _decided(image, fleet, rows)
+        image = replace(
+            image,
+            journals={**image.journals, fleet: written},
+            decided=image.decided | decided,
+            leases=_followed(image.leases, fleet, entries, stamp),
+        )
+        self._write_or_lose(image)
+        return entries
 
-    async def touch(self, fleet: FleetId, epoch: Epoch, owner: Owner) -> bool:
-        """Renew the lease; change nothing and return false unless epoch and owner match (I21)."""
+    async def touch(self, fleet: FleetId, claim: Claim, owner: Owner) -> bool:
+        """Renew a lease; change nothing and return false unless claim and owner match (I21)."""
         image = self._image()
-        lease = image.leases.get(fleet)
-        if lease is None or (lease.epoch, lease.owner) != (epoch, owner):
+        leases = image.leases.get(fleet, {})
+        lease = leases.get(claim)
+        if lease is None or lease.owner != owner:
             return False
-        renewed = replace(lease, renewed_at=float(self._now()))
+        renewed = {**leases, claim: replace(lease, renewed=self._stamp(), extended=None)}
         self._write(replace(image, leases={**image.leases, fleet: renewed}))
         return True
 
-    async def lease(self, fleet: FleetId) -> Lease | None:
-        """Return the lease of a held lock."""
-        return self._image().leases.get(fleet)
+    async def leases(self, fleet: FleetId) -> Mapping[Claim, Lease]:
+        """Return every lease of the fleet: the holder's and the waiters'."""
+        return dict(self._image().leases.get(fleet, {}))
+
+    async def extend_leases(self) -> None:
+        """Give every lease of every fleet a fresh TTL: the lock manager has been restarted."""
+        image, stamp = self._image(), self._stamp()
+        extended = {
+            fleet: {claim: replace(lease, extended=stamp) for claim, lease in leases.items()}
+            for fleet, leases in image.leases.items()
+        }
+        self._write(replace(image, leases=extended))
 
     async def fleets(self) -> Sequence[FleetId]:
         """Return every fleet that has a journal, sorted."""
@@ -223,6 +252,9 @@ class MemoryStore:
             raise StoreUnavailable("the store does not answer")
         return self.disk.live
 
+    def _stamp(self) -> Stamp:
+        return read_stamp(self._now, self._boot)
+
     def _write_or_lose(self, image: _Image) -> None:
         lost = self._lost.pop(0) if self._lost else None
         if lost is not Lost.NOT_WRITTEN:
@@ -246,13 +278,22 @@ def _decided(
     return decided
 
 
-def _leases(
-    image: _Image, fleet: FleetId, rows: Sequence[codec.Row], at: float
-) -> Mapping[FleetId, Lease]:
-    change = codec.lease_change([row.record for row in rows])
-    if change is None:
-        return image.leases
-    leases = {name: lease for name, lease in image.leases.items() if name != fleet}
-    if isinstance(change, LockTaken):
-        leases[fleet] = Lease(fleet=fleet, epoch=change.epoch, owner=change.owner, renewed_at=at)
-    return leases
+def _followed(
+    before: Mapping[FleetId, Mapping[Claim, Lease]],
+    fleet: FleetId,
+    entries: Sequence[Entry],
+    stamp: Stamp,
+) -> Mapping[FleetId, Mapping[Claim, Lease]]:
+    """Return the leases of all fleets after an append to one."""
+    leases = dict(before.get(fleet, {}))
+    for change in lease_changes(entries):
+        if isinstance(change, EndHolder):
+            leases = {claim: one for claim, one in leases.items() if not isinstance(claim, Epoch)}
+        elif isinstance(change, EndWaiter):
+            leases.pop(change.ticket, None)
+        else:
+            require(change.claim not in leases, f"I26: the ticket {change.claim} is in use")
+            leases[change.claim] = Lease(
+                fleet=fleet, claim=change.claim, owner=change.owner, renewed=stamp
+            )
+    return {**before, fleet: leases}

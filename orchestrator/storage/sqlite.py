@@ -16,22 +16,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.ports import Conflict, Lease, OutcomeUnknown, StoreUnavailable
+from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Stamp, StoreUnavailable
 from orchestrator.protocol.errors import InvariantViolation
-from orchestrator.protocol.records import Entry, LockTaken, Record
-from orchestrator.protocol.types import Digest, Epoch, FleetId, Owner
-from orchestrator.storage import codec
+from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.types import Digest, FleetId, Owner
+from orchestrator.storage import codec, lease_rows
 from orchestrator.storage.files import make_file
+from orchestrator.storage.leases import Boot, lease_changes, no_boot, read_stamp
 from orchestrator.storage.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
     SQLITE_MIN,
-    STATEMENTS,
+    UPGRADES,
 )
 
 BUSY_TIMEOUT_S: Final = 2.0
@@ -62,24 +63,33 @@ class SqliteStore:
     """
     :class:`orchestrator.ports.Store` in the file ``path``, made with mode 0600 if it is missing.
 
-    ``now`` is UTC in s and dates entries and renewals. Not for use across a fork. Raises
-    StoreUnavailable where the file cannot be used, OperatingError for a newer schema, another
-    program's database or damage; close it when done.
+    A file of an older schema is brought up to the present one. ``now`` is UTC in s and dates
+    entries and leases; ``boot`` reads boot id and CLOCK_BOOTTIME in s, which date leases too. Not
+    for use across a fork. Raises StoreUnavailable where the file cannot be used, OperatingError
+    for a newer schema, another program's database or damage; close it when done.
     """
 
     def __init__(
-        self, path: Path, *, now: Callable[[], float], busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        path: Path,
+        *,
+        now: Callable[[], float],
+        boot: Boot = no_boot,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self._path = path.absolute()
         self._now = now
+        self._boot = boot
         self._busy_timeout_s = busy_timeout_s
         # All of the mutable state. No connection: closed for good, or lost until the next use.
         # In doubt: a COMMIT failed, and what it left in the log is not overwritten yet.
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self._in_doubt = False
+        self._identity: tuple[int, int] | None = None
         _require_sqlite()
         make_file(self._path)
+        self._identity = _identity(self._path)
         self._connection = self._connect()
 
     async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
@@ -95,13 +105,13 @@ class SqliteStore:
 
         Raises Conflict and StoreUnavailable with nothing written; OutcomeUnknown where COMMIT
         itself failed: read the journal back, never retry blindly. InvariantViolation for what
-        the file's own rules refuse (I7, I22).
+        the file's own rules refuse (I7, I22, a ticket used twice).
         """
         rows = codec.encode_rows(records)
         codec.decisions(rows)
-        at = float(self._now())
+        stamp = self._stamp()
         entries = [
-            Entry(index=index, at=at, record=row.record)
+            Entry(index=index, at=stamp.utc_s, record=row.record)
             for index, row in enumerate(rows, start=expected_head + 1)
         ]
         with self._transaction(lost=OutcomeUnknown) as connection:
@@ -109,40 +119,29 @@ class SqliteStore:
             connection.executemany(
                 "INSERT INTO journal (fleet, idx, at, kind, record) VALUES (?, ?, ?, ?, ?)",
                 [
-                    (fleet, entry.index, at, row.record.kind, row.text)
+                    (fleet, entry.index, entry.at, row.record.kind, row.text)
                     for entry, row in zip(entries, rows, strict=True)
                 ],
             )
-            _write_lease(connection, fleet, entries)
+            for change in lease_changes(entries):
+                connection.execute(*lease_rows.statement(fleet, change, stamp))
         return entries
 
-    async def touch(self, fleet: FleetId, epoch: Epoch, owner: Owner) -> bool:
-        """Renew the lease; change nothing and return false unless epoch and owner match (I21)."""
+    async def touch(self, fleet: FleetId, claim: Claim, owner: Owner) -> bool:
+        """Renew a lease; change nothing and return false unless claim and owner match (I21)."""
+        match = (fleet, codec.encode_owner(owner), *lease_rows.claim_columns(claim))
         with self._transaction(lost=StoreUnavailable) as connection:
-            cursor = connection.execute(
-                "UPDATE lease SET renewed_at = ? "
-                "WHERE fleet = ? AND incarnation = ? AND number = ? AND owner = ?",
-                (
-                    float(self._now()),
-                    fleet,
-                    epoch.incarnation,
-                    epoch.number,
-                    codec.encode_owner(owner),
-                ),
-            )
-            return cursor.rowcount == 1
+            renewed = lease_rows.stamp_columns(self._stamp())
+            return connection.execute(lease_rows.RENEW, (*renewed, *match)).rowcount == 1
 
-    async def lease(self, fleet: FleetId) -> Lease | None:
-        """Return the lease of a held lock."""
-        sql = "SELECT incarnation, number, owner, renewed_at FROM lease WHERE fleet = ?"
-        for incarnation, number, owner, renewed_at in self._select(sql, fleet):
-            return Lease(
-                fleet=fleet,
-                epoch=Epoch(incarnation, number),
-                owner=codec.decode_owner(owner, fleet),
-                renewed_at=renewed_at,
-            )
-        return None
+    async def leases(self, fleet: FleetId) -> Mapping[Claim, Lease]:
+        """Return every lease of the fleet: the holder's and the waiters'."""
+        return lease_rows.decode_leases(fleet, self._select(lease_rows.SELECT, fleet))
+
+    async def extend_leases(self) -> None:
+        """Give every lease of every fleet a fresh TTL: the lock manager has been restarted."""
+        with self._transaction(lost=StoreUnavailable) as connection:
+            connection.execute(lease_rows.EXTEND, lease_rows.stamp_columns(self._stamp()))
 
     async def fleets(self) -> Sequence[FleetId]:
         """Return every fleet that has a journal, sorted."""
@@ -171,6 +170,9 @@ class SqliteStore:
         self._closed = True
         self._disconnect()
 
+    def _stamp(self) -> Stamp:
+        return read_stamp(self._now, self._boot)
+
     @contextlib.contextmanager
     def _transaction(
         self, *, lost: type[OutcomeUnknown | StoreUnavailable]
@@ -198,10 +200,11 @@ class SqliteStore:
 
         The frames of a failed COMMIT may lie valid in the log, unseen by the connections of now,
         and come to life when the next process recovers it. A commit after them overwrites them;
-        this one changes nothing else.
+        this one changes nothing else, whoever has upgraded the file meanwhile.
         """
         with self._transaction(lost=StoreUnavailable) as connection:
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            version = _pragma(connection, "user_version")
+            connection.execute(f"PRAGMA user_version = {version}")
 
     def _select(self, sql: str, *arguments: object) -> list[Any]:
         if self._in_doubt:
@@ -213,9 +216,26 @@ class SqliteStore:
     def _connected(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreUnavailable(f"{self._path}: the store was closed")
+        self._check_identity()
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
+
+    def _check_identity(self) -> None:
+        """
+        Refuse to go on with a file that is not the one in its place any more.
+
+        A backup that was put there, or a file that was removed: what we append to the old one
+        nobody else would ever read, and both would grant the same epochs.
+        """
+        found = _identity(self._path)
+        if self._identity is None:
+            self._identity = found
+        elif found != self._identity:
+            self._disconnect()
+            raise StoreUnavailable(
+                f"{self._path}: the file was replaced or removed while it was open: start again"
+            )
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Give up the transaction; a connection that cannot even do that is given up too."""
@@ -252,8 +272,8 @@ class SqliteStore:
         _set_pragmas(connection, self._path)
         _check_ours(connection, self._path)
         _switch_to_wal(connection, self._path)
-        if _pragma(connection, "user_version") == 0:
-            _create_tables(connection)
+        if _pragma(connection, "user_version") != SCHEMA_VERSION:
+            _upgrade(connection, self._path)
 
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -268,33 +288,20 @@ class SqliteStore:
             raise StoreUnavailable(f"{self._path}: {_why(error)}") from error
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file stands at ``path``; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _check_head(connection: sqlite3.Connection, fleet: FleetId, expected: int) -> None:
     sql = "SELECT coalesce(max(idx), 0) FROM journal WHERE fleet = ?"
     head = connection.execute(sql, (fleet,)).fetchone()[0]
     if head != expected:
         raise Conflict(f"fleet {fleet}: the head is {head}, not {expected}")
-
-
-def _write_lease(connection: sqlite3.Connection, fleet: FleetId, entries: Sequence[Entry]) -> None:
-    change = codec.lease_change([entry.record for entry in entries])
-    if change is None:
-        return
-    connection.execute("DELETE FROM lease WHERE fleet = ?", (fleet,))
-    if not isinstance(change, LockTaken):
-        return
-    entry = next(entry for entry in entries if entry.record is change)
-    connection.execute(
-        "INSERT INTO lease (fleet, taken, incarnation, number, owner, renewed_at) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            fleet,
-            entry.index,
-            change.epoch.incarnation,
-            change.epoch.number,
-            codec.encode_owner(change.owner),
-            entry.at,
-        ),
-    )
 
 
 def _require_sqlite() -> None:
@@ -319,6 +326,10 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
     if application != APPLICATION_ID and (application, version, tables) != (0, 0, 0):
         _refuse(f"{path} is the database of another program")
+    _refuse_newer(version, path)
+
+
+def _refuse_newer(version: int, path: Path) -> None:
     if version > SCHEMA_VERSION:
         _refuse(
             f"{path} has schema {version}, this version knows up to {SCHEMA_VERSION}: "
@@ -350,11 +361,13 @@ def _wal_mode(connection: sqlite3.Connection) -> object:
     return "busy"
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or bring them up to the present schema; a failure leaves all as it was."""
     connection.execute("BEGIN IMMEDIATE")
-    if _pragma(connection, "user_version") == 0:  # nobody was faster
-        for statement in STATEMENTS:
-            connection.execute(statement)
+    version = _pragma(connection, "user_version")  # read again: somebody may have been faster
+    _refuse_newer(version, path)
+    for statement in UPGRADES.get(version, ()):
+        connection.execute(statement)
     connection.execute("COMMIT")
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from orchestrator.ports import Store
+from orchestrator.ports import Stamp, Store
 from orchestrator.protocol.types import Digest, FleetId
 from orchestrator.storage.memory import MemoryStore
 from orchestrator.storage.sqlite import SqliteStore
@@ -26,10 +26,22 @@ class FakeClock:
         return self.at
 
 
+class FakeBoot:
+    """A boot and its clock, moved by the test; without an ``id`` it is not known."""
+
+    def __init__(self) -> None:
+        self.id: str | None = "boot-1"
+        self.at = 5_000.5
+
+    def __call__(self) -> tuple[str, float] | None:
+        return None if self.id is None else (self.id, self.at)
+
+
 class World(Protocol):
     """A place for a journal: every connection sees the same one."""
 
     clock: FakeClock
+    boot: FakeBoot
 
     def connect(self) -> Store: ...
 
@@ -38,10 +50,18 @@ class World(Protocol):
     def damage_blob(self, digest: Digest, data: bytes) -> None: ...
 
 
+def stamp(world: World) -> Stamp:
+    """What a write in this instant is dated with."""
+    if world.boot.id is None:
+        return Stamp(utc_s=world.clock.at)
+    return Stamp(utc_s=world.clock.at, boot_id=world.boot.id, boot_s=world.boot.at)
+
+
 class MemoryWorld:
     def __init__(self, _directory: Path) -> None:
         self.clock = FakeClock()
-        self._first = MemoryStore(now=self.clock)
+        self.boot = FakeBoot()
+        self._first = MemoryStore(now=self.clock, boot=self.boot)
 
     def connect(self) -> Store:
         return self._first.connect()
@@ -56,10 +76,11 @@ class MemoryWorld:
 class SqliteWorld:
     def __init__(self, directory: Path) -> None:
         self.clock = FakeClock()
+        self.boot = FakeBoot()
         self.path = directory / "store" / "journal.db"
 
     def connect(self) -> Store:
-        return SqliteStore(self.path, now=self.clock)
+        return SqliteStore(self.path, now=self.clock, boot=self.boot)
 
     def damage(self, fleet: FleetId, index: int, text: str) -> None:
         with contextlib.closing(sqlite3.connect(self.path)) as raw, raw:

@@ -8,16 +8,30 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from orchestrator.ports import Store
+from orchestrator.ports import Claim, Store
+from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.records import (
     AbortRequested,
+    Adopted,
+    Answer,
     Begun,
     Decided,
     Ended,
+    HeuristicDecided,
+    HeuristicSettled,
+    LeaseHorizon,
     LockReleased,
+    LockRequested,
     LockState,
     LockTaken,
+    LockWithdrawn,
     Record,
+    Rejoined,
+    ReleaseAnswered,
+    ReleaseRequested,
+    Relisted,
+    Reseeded,
+    Retired,
     Settled,
 )
 from orchestrator.protocol.types import (
@@ -27,6 +41,7 @@ from orchestrator.protocol.types import (
     FleetId,
     Outcome,
     Owner,
+    Ticket,
     Timeline,
     TxnId,
 )
@@ -46,16 +61,31 @@ MIRA = Owner(
 NOA = replace(MIRA, user="noa", pid=4200, start_ticks=130_000)
 DIGEST = Digest("sha256:" + "a" * 64)
 D1, D2 = DeviceId("d-01"), DeviceId("d-02")
+W1, W2 = Ticket("w1"), Ticket("w2")
 
 
 HELD_OR_RESOLVING = Literal[LockState.HELD, LockState.RESOLVING]
 
 
 def taken(
-    number: int = 1, owner: Owner = MIRA, state: HELD_OR_RESOLVING = LockState.HELD
+    number: int = 1,
+    owner: Owner = MIRA,
+    state: HELD_OR_RESOLVING = LockState.HELD,
+    ticket: Ticket | None = None,
 ) -> LockTaken:
-    """A grant, or a takeover where ``state`` is RESOLVING."""
-    return LockTaken(epoch=Epoch(1, number), state=state, owner=owner, purpose="push")
+    """A grant, of ``ticket`` where its owner has waited; a takeover where it is RESOLVING."""
+    epoch = Epoch(1, number)
+    return LockTaken(epoch=epoch, state=state, owner=owner, purpose="push", ticket=ticket)
+
+
+def requested(ticket: Ticket, owner: Owner = NOA) -> LockRequested:
+    """A place in the queue."""
+    return LockRequested(ticket=ticket, owner=owner, purpose="push")
+
+
+def withdrawn(ticket: Ticket, by: Owner = NOA) -> LockWithdrawn:
+    """The place is given up, or taken from somebody who is dead."""
+    return LockWithdrawn(ticket=ticket, by=by, reason="left")
 
 
 def released(number: int = 2, by: Owner = MIRA) -> LockReleased:
@@ -104,8 +134,31 @@ STORY: Sequence[tuple[Record, ...]] = (
     (AbortRequested(txn=TxnId("t2"), by=NOA, reason="wrong bundle"),),
     (taken(4, NOA, LockState.RESOLVING), decided(2, 4, Outcome.ABORT)),
     (ended(2, 4), released(5, NOA)),
+    (taken(6),),
+    (requested(W1),),
+    (requested(W2),),
+    (released(7),),
+    (withdrawn(W1, MIRA), taken(8, NOA, ticket=W2)),
+    (begun(3, 8, base_version=1),),
+    (
+        taken(9, MIRA, LockState.RESOLVING),
+        decided(3, 9, Outcome.ABORT),
+        Ended(txn=TxnId("t3"), epoch=Epoch(1, 9), quarantined=(D1, D2)),
+        released(10),
+    ),
 )
-"""Appends of one fleet that fold: a commit with a deferred device, then a forced unlock."""
+"""
+Appends of one fleet that fold.
+
+A commit with a deferred device, a forced unlock, a queue whose first has died, a broken glass.
+"""
+
+
+def claims_of(state: FleetState) -> set[Claim]:
+    """What there must be a lease for, by the journal: a held lock, each place in its queue."""
+    lock = state.lock
+    waiting: set[Claim] = {waiter.ticket for waiter in lock.waiters}
+    return waiting if lock.owner is None else {lock.epoch, *waiting}
 
 
 async def play(store: Store, fleet: FleetId = FLEET) -> None:
@@ -126,6 +179,7 @@ _OUTCOMES = st.sampled_from(Outcome)
 _DEVICES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True).map(DeviceId)
 _DIGESTS = st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True).map(Digest)
 _TXNS = _WORDS.map(TxnId)
+_TICKETS = _WORDS.map(Ticket)
 _DEVICE_LISTS = st.lists(_DEVICES, max_size=3).map(tuple)
 OWNERS = st.builds(
     Owner,
@@ -152,6 +206,7 @@ _LOCKS = st.builds(
     owner=OWNERS,
     purpose=_WORDS,
     reason=st.none() | _WORDS,
+    ticket=st.none() | _TICKETS,
 )
 _BEGUN = st.builds(
     Begun,
@@ -164,6 +219,7 @@ _BEGUN = st.builds(
     bundle=_DIGESTS,
     digests=st.dictionaries(_DEVICES, _DIGESTS, max_size=4),
     excused=_DEVICE_LISTS,
+    spare=st.dictionaries(_DEVICES, _DIGESTS, max_size=2),
     timeline=_TIMELINES,
 )
 _DECIDED = st.builds(
@@ -174,14 +230,52 @@ _DECIDED = st.builds(
     cause=_WORDS,
     refused=st.dictionaries(_DEVICES, st.lists(_WORDS, max_size=3).map(tuple), max_size=3),
 )
+_HORIZONS = st.builds(
+    LeaseHorizon, lease_s=st.none() | _INSTANTS, until=_INSTANTS, devices=_DEVICE_LISTS
+)
+_HEURISTICS = st.builds(
+    HeuristicDecided, device=_DEVICES, txn=_TXNS, outcome=_OUTCOMES, by=OWNERS, reason=_WORDS
+)
+_RELISTED = st.builds(
+    Relisted,
+    txn=_TXNS,
+    seq=_COUNTS,
+    outcome=_OUTCOMES,
+    config=_WORDS,
+    plan=_DIGESTS,
+    digests=st.dictionaries(_DEVICES, _DIGESTS, max_size=3),
+    waiting=_DEVICE_LISTS,
+)
+_ADOPTED = st.builds(
+    Adopted,
+    epoch=_EPOCHS,
+    last_seq=_COUNTS,
+    relisted=st.lists(_RELISTED, max_size=2).map(tuple),
+    quarantined=_DEVICE_LISTS,
+)
 KINDS: dict[type[Record], st.SearchStrategy[Record]] = {
     LockTaken: _LOCKS,
-    LockReleased: st.builds(LockReleased, epoch=_EPOCHS, by=OWNERS),
+    LockReleased: st.builds(LockReleased, epoch=_EPOCHS, by=OWNERS, reason=st.none() | _WORDS),
+    LockRequested: st.builds(LockRequested, ticket=_TICKETS, owner=OWNERS, purpose=_WORDS),
+    LockWithdrawn: st.builds(LockWithdrawn, ticket=_TICKETS, by=OWNERS, reason=_WORDS),
+    ReleaseRequested: st.builds(ReleaseRequested, epoch=_EPOCHS, by=OWNERS, reason=_WORDS),
+    ReleaseAnswered: st.builds(
+        ReleaseAnswered, epoch=_EPOCHS, by=OWNERS, answer=st.sampled_from(Answer)
+    ),
     Begun: _BEGUN,
     AbortRequested: st.builds(AbortRequested, txn=_TXNS, by=OWNERS, reason=_WORDS),
     Decided: _DECIDED,
-    Ended: st.builds(Ended, txn=_TXNS, epoch=_EPOCHS, deferred=_DEVICE_LISTS),
+    Ended: st.builds(
+        Ended, txn=_TXNS, epoch=_EPOCHS, deferred=_DEVICE_LISTS, quarantined=_DEVICE_LISTS
+    ),
     Settled: st.builds(Settled, device=_DEVICES, txn=_TXNS, version=_COUNTS, last_seq=_COUNTS),
+    Rejoined: st.builds(Rejoined, device=_DEVICES, version=_COUNTS, last_seq=_COUNTS),
+    LeaseHorizon: _HORIZONS,
+    HeuristicDecided: _HEURISTICS,
+    HeuristicSettled: st.builds(HeuristicSettled, device=_DEVICES, by=OWNERS, reason=_WORDS),
+    Retired: st.builds(Retired, device=_DEVICES, by=OWNERS, reason=_WORDS),
+    Reseeded: st.builds(Reseeded, epoch=_EPOCHS, last_seq=_COUNTS, by=OWNERS, reason=_WORDS),
+    Adopted: _ADOPTED,
 }
 """A strategy for every kind of record; test_codec checks that none is missing."""
 

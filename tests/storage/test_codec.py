@@ -13,22 +13,17 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import OperatingError
 from orchestrator.protocol.errors import ProtocolMisuse
-from orchestrator.protocol.records import LockReleased, LockTaken, Record
+from orchestrator.protocol.records import Record
 from orchestrator.protocol.types import Owner
 from orchestrator.storage import codec
 from tests.storage.samples import (
     DIGEST,
     FLEET,
     KINDS,
-    MIRA,
-    NOA,
     OWNERS,
     RECORDS,
     begun,
-    decided,
     noise,
-    released,
-    taken,
 )
 
 
@@ -59,6 +54,7 @@ def test_an_unknown_key_is_refused_at_every_depth(record: Record, data: st.DataO
     """A field that this version does not know would be lost silently: it is damage instead."""
     plain = json.loads(codec.encode_record(record))
     inner = [plain, *(plain[key] for key in ("epoch", "owner", "by", "timeline") if key in plain)]
+    inner += plain.get("relisted", [])
     data.draw(st.sampled_from(inner))["surprise"] = 1
     with pytest.raises(OperatingError, match=f"record 5 of fleet {FLEET}"):
         codec.decode_record(json.dumps(plain), FLEET, 5)
@@ -140,20 +136,6 @@ def test_a_damaged_owner_names_the_fleet(stored: object) -> None:
     """A lease that does not decode is a clear error too."""
     with pytest.raises(OperatingError, match=f"lease of fleet {FLEET}"):
         codec.decode_owner(stored, FLEET)
-
-
-@pytest.mark.parametrize(
-    ("records", "expected"),
-    [
-        ([noise(1), decided()], None),
-        ([taken(1)], taken(1)),
-        ([released(2)], released(2)),
-        ([taken(1, MIRA), released(2), taken(3, NOA)], taken(3, NOA)),
-    ],
-)
-def test_lease_change(records: list[Record], expected: LockTaken | LockReleased | None) -> None:
-    """The last record of the lock in an append says what becomes of the lease."""
-    assert expected == codec.lease_change(records)
 
 
 def test_a_blob_that_is_not_bytes_is_damage() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.ports import Conflict, Lease, Store, StoreUnavailable
+from orchestrator.ports import Conflict, Store, StoreUnavailable
 from orchestrator.protocol.errors import InvariantViolation, ProtocolMisuse
-from orchestrator.protocol.records import Decided, Entry, FleetState, LockState, Record, fold
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import fold
+from orchestrator.protocol.records import Decided, Entry, LockRequested, LockState, Record
 from orchestrator.protocol.types import (
     BLOB_BYTES_MAX,
     Digest,
@@ -32,11 +33,12 @@ from tests.storage.samples import (
     OTHER,
     RECORDS,
     STORY,
+    W1,
     begun,
     decided,
     noise,
     play,
-    released,
+    requested,
     taken,
 )
 
@@ -79,9 +81,9 @@ async def test_read_after_leaves_out_what_is_known(store: Store) -> None:
 
 async def test_an_unknown_fleet_is_an_empty_journal(store: Store) -> None:
     """A fleet needs no registration."""
-    assert ([], None, []) == (
+    assert ([], {}, []) == (
         list(await store.read(FLEET)),
-        await store.lease(FLEET),
+        await store.leases(FLEET),
         list(await store.fleets()),
     )
 
@@ -104,12 +106,11 @@ async def test_one_of_two_appends_at_one_head_wins(store: Store, second: Store) 
 
 
 async def test_a_refused_record_takes_its_whole_append_with_it(store: Store) -> None:
-    """An append is all or nothing, the lease included."""
+    """An append is all or nothing, the leases included."""
     await store.append(FLEET, 0, [taken(1), begun(), decided()])
     with pytest.raises(InvariantViolation, match="I7"):
         await store.append(FLEET, 3, [taken(2, NOA, LockState.RESOLVING), decided(1, 2)])
-    lease = await store.lease(FLEET)
-    assert (3, MIRA) == (len(await store.read(FLEET)), lease and lease.owner)
+    assert (3, {Epoch(1, 1)}) == (len(await store.read(FLEET)), set(await store.leases(FLEET)))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -151,96 +152,20 @@ async def test_an_append_of_nothing_is_misuse(store: Store) -> None:
     ],
 )
 async def test_a_lock_without_an_owner_is_refused(store: Store, nobody: Owner) -> None:
-    """No lock is ever held by nobody (I22)."""
-    with pytest.raises(InvariantViolation, match="I22"):
-        await store.append(FLEET, 0, [taken(owner=nobody)])
+    """No lock is ever held by nobody, and nobody waits for none (I22)."""
+    for record in (taken(owner=nobody), requested(W1, nobody)):
+        with pytest.raises(InvariantViolation, match="I22"):
+            await store.append(FLEET, 0, [record])
     assert [] == list(await store.read(FLEET))
 
 
-async def test_a_grant_starts_the_lease(store: Store, second: Store, world: World) -> None:
-    """``LockTaken`` starts the lease of its epoch and owner in the same write."""
-    await store.append(FLEET, 0, [taken(7)])
-    expected = Lease(fleet=FLEET, epoch=Epoch(1, 7), owner=MIRA, renewed_at=world.clock.at)
-    assert expected == await second.lease(FLEET)
-
-
-async def test_a_release_ends_the_lease(store: Store) -> None:
-    """``LockReleased`` leaves no lease behind."""
-    await store.append(FLEET, 0, [taken(1)])
-    await store.append(FLEET, 1, [released(2)])
-    assert None is await store.lease(FLEET)
-
-
-async def test_a_takeover_replaces_the_lease(store: Store) -> None:
-    """After a forced unlock the lease is the new owner's."""
-    await store.append(FLEET, 0, [taken(1), begun()])
-    await store.append(
-        FLEET, 2, [taken(2, NOA, LockState.RESOLVING), decided(1, 2, Outcome.ABORT)]
-    )
-    lease = await store.lease(FLEET)
-    assert (Epoch(1, 2), NOA) == (lease and lease.epoch, lease and lease.owner)
-
-
-@pytest.mark.parametrize(
-    ("records", "held"), [([released(2), taken(3)], True), ([taken(3), released(4)], False)]
-)
-async def test_the_last_change_of_an_append_stands(
-    store: Store, records: Sequence[Record], *, held: bool
-) -> None:
-    """Where one append gives and takes the lock, the lease follows the last of them."""
-    await store.append(FLEET, 0, [taken(1)])
-    await store.append(FLEET, 1, records)
-    assert held is (await store.lease(FLEET) is not None)
-
-
-async def test_touch_renews_the_lease_of_its_owner(store: Store, world: World) -> None:
-    """A heartbeat moves ``renewed_at`` to now, and writes no record."""
-    await store.append(FLEET, 0, [taken(1)])
-    world.clock.at += 3
-    assert True is await store.touch(FLEET, Epoch(1, 1), MIRA)
-    lease = await store.lease(FLEET)
-    assert (world.clock.at, 1) == (lease and lease.renewed_at, len(await store.read(FLEET)))
-
-
-@pytest.mark.parametrize(
-    ("fleet", "epoch", "owner"),
-    [
-        (FLEET, Epoch(1, 1), NOA),
-        (FLEET, Epoch(1, 1), replace(MIRA, start_ticks=1)),
-        (FLEET, Epoch(1, 2), MIRA),
-        (FLEET, Epoch(2, 1), MIRA),
-        (OTHER, Epoch(1, 1), MIRA),
-    ],
-)
-async def test_touch_by_anybody_else_changes_nothing(
-    store: Store, world: World, fleet: FleetId, epoch: Epoch, owner: Owner
-) -> None:
-    """A renewal changes nothing unless owner and epoch match (I21)."""
-    await store.append(FLEET, 0, [taken(1)])
-    before = await store.lease(FLEET)
-    world.clock.at += 3
-    assert False is await store.touch(fleet, epoch, owner)
-    assert (before, None) == (await store.lease(FLEET), await store.lease(OTHER))
-
-
-async def test_touch_after_a_forced_unlock_does_not_extend_the_successor(store: Store) -> None:
-    """The fenced holder's heartbeat is refused: it is how it learns of it (I21)."""
-    await store.append(FLEET, 0, [taken(1)])
-    await store.append(FLEET, 1, [taken(2, NOA, LockState.RESOLVING)])
-    assert [False, True] == [
-        await store.touch(FLEET, Epoch(1, 1), MIRA),
-        await store.touch(FLEET, Epoch(1, 2), NOA),
-    ]
-
-
 async def test_fleets_are_isolated(store: Store) -> None:
-    """Heads, records and leases of one fleet are nothing to another."""
+    """Heads and records of one fleet are nothing to another."""
     await store.append(FLEET, 0, [noise(1), noise(2)])
     await store.append(OTHER, 0, [taken(1, NOA)])
-    assert ([noise(1), noise(2)], [taken(1, NOA)], None) == (
+    assert ([noise(1), noise(2)], [taken(1, NOA)]) == (
         [entry.record for entry in await store.read(FLEET)],
         [entry.record for entry in await store.read(OTHER)],
-        await store.lease(FLEET),
     )
 
 
@@ -264,7 +189,9 @@ async def test_a_story_folds_and_survives_reopening(world: World) -> None:
 
 
 def told_apart(record: Record) -> str:
-    """Two decisions of one transaction must not be generated; anything else may be equal."""
+    """Two decisions of one transaction, or a ticket used twice, must not be generated."""
+    if isinstance(record, LockRequested):
+        return f"waits under {record.ticket}"
     return f"decides {record.txn}" if isinstance(record, Decided) else str(id(record))
 
 

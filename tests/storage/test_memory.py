@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.ports import OutcomeUnknown, Store, StoreUnavailable
-from orchestrator.protocol.records import Entry, FleetState, Record, fold
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import fold
+from orchestrator.protocol.records import Entry, Record
 from orchestrator.protocol.types import Epoch, FleetId
 from orchestrator.storage.memory import Lost, MemoryStore
 from tests.storage.conftest import FakeClock
-from tests.storage.samples import DIGEST, FLEET, MIRA, STORY, noise, play, taken
+from tests.storage.samples import DIGEST, FLEET, MIRA, STORY, claims_of, noise, play, taken
 
 
 class Acknowledging(MemoryStore):
@@ -46,9 +48,10 @@ def boundaries() -> list[list[Record]]:
 
 
 async def found(store: Store) -> list[Record]:
-    """The records that a recovery finds, which must fold."""
+    """The records that a recovery finds, which must fold; the leases are those they ask for."""
     entries = await store.read(FLEET)
-    fold(FleetState(fleet=FLEET), entries)
+    state = fold(FleetState(fleet=FLEET), entries)
+    assert claims_of(state) == set(await store.leases(FLEET))
     return [entry.record for entry in entries]
 
 
@@ -79,7 +82,7 @@ async def test_an_append_at_a_power_cut_is_of_unknown_outcome(*, survives: bool)
         await store.append(FLEET, 0, [taken()])
     reopened = store.crash()
     assert ([taken()] if survives else []) == await found(reopened)
-    assert survives is (await reopened.lease(FLEET) is not None)
+    assert survives is bool(await reopened.leases(FLEET))
 
 
 async def test_after_a_power_cut_nobody_answers() -> None:
@@ -109,9 +112,9 @@ async def test_a_crash_leaves_leases_and_blobs_too() -> None:
     store = MemoryStore(now=FakeClock())
     await store.append(FLEET, 0, [taken()])
     digest = await store.put_blob(b"bundle")
-    lease = await store.lease(FLEET)
+    leases = await store.leases(FLEET)
     reopened = store.crash()
-    assert (lease, b"bundle") == (await reopened.lease(FLEET), await reopened.get_blob(digest))
+    assert (leases, b"bundle") == (await reopened.leases(FLEET), await reopened.get_blob(digest))
 
 
 @pytest.mark.parametrize("lost", list(Lost))
@@ -144,7 +147,8 @@ async def test_an_unavailable_store_answers_nothing_and_forgets_nothing() -> Non
         store.read(FLEET),
         store.append(FLEET, 1, [noise(1)]),
         store.touch(FLEET, Epoch(1, 1), MIRA),
-        store.lease(FLEET),
+        store.leases(FLEET),
+        store.extend_leases(),
         store.fleets(),
         store.put_blob(b"x"),
         store.get_blob(DIGEST),

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import Exit, OperatingError
+from orchestrator.ports import Stamp
+from orchestrator.protocol.types import Epoch
 from orchestrator.storage import open_store
 from orchestrator.storage.memory import MemoryStore
-from tests.storage.conftest import FakeClock
-from tests.storage.samples import FLEET, noise
+from tests.storage.conftest import FakeBoot, FakeClock
+from tests.storage.samples import FLEET, noise, taken
 
 
 async def test_an_absolute_path_has_four_slashes(tmp_path: Path) -> None:
@@ -71,3 +73,22 @@ def test_any_other_url_is_wrong_use(url: str, why: str) -> None:
     assert Exit.USAGE is caught.value.exit_code
     assert "sqlite:////absolute/path" in caught.value.message
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["memory:", "sqlite:///{}/x.db"])
+async def test_a_store_stamps_with_the_clocks_it_is_given(tmp_path: Path, name: str) -> None:
+    """``now`` and ``boot`` reach the leases of either store."""
+    clock, boot = FakeClock(), FakeBoot()
+    store = open_store(name.format(tmp_path), now=clock, boot=boot)
+    await store.append(FLEET, 0, [taken(1)])
+    lease = (await store.leases(FLEET))[Epoch(1, 1)]
+    assert Stamp(utc_s=clock.at, boot_id=boot.id, boot_s=boot.at) == lease.renewed
+    await store.close()
+
+
+async def test_without_a_boot_a_store_stamps_by_utc() -> None:
+    """Nobody need know the boot."""
+    clock = FakeClock()
+    store = open_store("memory:", now=clock)
+    await store.append(FLEET, 0, [taken(1)])
+    assert Stamp(utc_s=clock.at) == (await store.leases(FLEET))[Epoch(1, 1)].renewed

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,25 @@ import pytest
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import OutcomeUnknown, StoreUnavailable
 from orchestrator.protocol.types import Outcome
+from orchestrator.storage.codec import encode_owner
 from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.sqlite import SqliteStore
 from tests.storage.conftest import FakeClock
-from tests.storage.samples import FLEET, decided, noise, released, taken
+from tests.storage.samples import FLEET, MIRA, decided, noise, released, taken
 
 NOBODY = 65534
 THIRD = "INTO journal SELECT fleet, 3, at,"
+SECOND_LEASE = (
+    "INSERT INTO leases (fleet, owner, renewed_utc_s, renewed_boot_s, started, number, "
+    "ticket, incarnation) SELECT fleet, owner, 0, 0, 2, 2, NULL, 1 FROM leases"
+)
+"""A second holder of the fleet."""
+
+
+def waiting(old: str, new: str) -> str:
+    """The SQL of a request for the lock, made of the grant with one thing replaced."""
+    request = f"replace(replace(record, 'lock_taken', 'lock_requested'), '{old}', '{new}')"
+    return f"INSERT {THIRD} 'lock_requested', {request} FROM journal WHERE idx = 1"
 
 
 @pytest.fixture
@@ -194,28 +207,53 @@ REFUSED = (sqlite3.IntegrityError, sqlite3.OperationalError)  # the latter: no J
         f"INSERT {THIRD} kind, replace(record, 'mira', '') FROM journal WHERE idx = 1",
         f"INSERT {THIRD} kind, 'text' FROM journal WHERE idx = 1",
         f"INSERT {THIRD} kind, NULL FROM journal WHERE idx = 1",
-        "UPDATE lease SET owner = '{}'",
-        "UPDATE lease SET owner = NULL",
+        waiting("mira", ""),
+        waiting("aim-control", ""),
+        waiting("aimctl push", ""),
+        waiting("4121,", "0,"),
+        waiting("owner", "by"),
+        "UPDATE leases SET owner = '{}'",
+        "UPDATE leases SET owner = NULL",
+        "UPDATE leases SET owner = replace(owner, 'mira', '')",
+        "UPDATE leases SET owner = replace(owner, '4121', '0')",
+        "UPDATE leases SET ticket = 'w1'",
+        "UPDATE leases SET incarnation = NULL, number = NULL",
+        "UPDATE leases SET number = NULL",
+        "UPDATE leases SET extended_utc_s = 0.0",
+        SECOND_LEASE,
     ],
 )
 async def test_the_file_keeps_its_rules_by_itself(path: Path, sql: str) -> None:
-    """Insert-only, gapless, decided once (I7), owner named (I22): whoever writes."""
+    """Insert-only, gapless, decided once (I7), owner named (I22), one holder: whoever writes."""
     store = opened(path)
     written = list(await store.append(FLEET, 0, [taken(), decided(outcome=Outcome.COMMIT)]))
-    lease = await store.lease(FLEET)
+    leases = await store.leases(FLEET)
     with raw(path) as connection, pytest.raises(REFUSED):
         connection.execute(sql)
-    assert (written, lease) == (await store.read(FLEET), await store.lease(FLEET))
+    assert (written, leases) == (await store.read(FLEET), await store.leases(FLEET))
     await store.close()
+
+
+async def test_the_file_takes_a_waiter_with_a_name(path: Path) -> None:
+    """The rule refuses the nameless, not the requests: a client may write what is right."""
+    store = opened(path)
+    await store.append(FLEET, 0, [taken(), noise(1)])
+    with raw(path) as connection:
+        connection.execute(waiting("mira", "noa"))
+    await store.close()
+    with raw(path) as connection:
+        assert [(3,)] == connection.execute("SELECT max(idx) FROM journal").fetchall()
 
 
 async def test_a_lease_needs_the_record_that_took_the_lock(path: Path) -> None:
     """With foreign keys on, a lease out of nothing is refused."""
     store = opened(path)
     assert store._connection is not None
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
         store._connection.execute(
-            "INSERT INTO lease VALUES (?, 1, 1, 1, ?, 0.0)", (FLEET, '{"user":"mira"}')
+            "INSERT INTO leases (fleet, started, owner, incarnation, number, renewed_utc_s, "
+            "renewed_boot_s) VALUES (?, 1, ?, 1, 1, 0.0, 0.0)",
+            (FLEET, encode_owner(MIRA)),
         )
     await store.close()
 
@@ -244,7 +282,7 @@ async def test_a_full_disk_before_commit_has_written_nothing(path: Path) -> None
     pragma(store, f"max_page_count = {pages}")
     with pytest.raises(StoreUnavailable, match="the disk is full"):
         await store.append(FLEET, 1, [released(), *map(noise, range(200))])
-    assert (1, True) == (len(await store.read(FLEET)), await store.lease(FLEET) is not None)
+    assert (1, 1) == (len(await store.read(FLEET)), len(await store.leases(FLEET)))
     pragma(store, f"max_page_count = {2**30}")
     await store.append(FLEET, 1, [released()])
     await store.close()
@@ -292,6 +330,18 @@ async def test_absence_is_not_claimed_while_a_failed_commit_may_come_to_life(pat
     after_first = os.stat(log).st_size  # noqa: PTH116
     await store.read(FLEET)
     assert before < after_first == os.stat(log).st_size  # noqa: PTH116
+    await store.close()
+
+
+async def test_settling_a_doubt_does_not_take_an_upgrade_back(path: Path) -> None:
+    """A program of a later version may have raised the schema since the COMMIT that failed."""
+    store = opened(path)
+    with no_file_grows(), pytest.raises(OutcomeUnknown):
+        await store.append(FLEET, 0, [noise(1)])
+    with raw(path) as other:
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    await store.read(FLEET)
+    assert SCHEMA_VERSION + 1 == pragma(store, "user_version")
     await store.close()
 
 
@@ -382,3 +432,29 @@ async def read_and_close(path: Path) -> None:
         await store.read(FLEET)
     finally:
         await store.close()
+
+
+def test_a_file_that_was_replaced_is_not_written_to_any_more(path: Path, tmp_path: Path) -> None:
+    """A backup in its place: two files would grant the same epochs, so neither side goes on."""
+    closed(path, appends=1)
+    backup = tmp_path / "backup.db"
+    shutil.copy2(path, backup)
+    asyncio.run(goes_on_after(path, lambda: backup.replace(path)))
+
+
+def test_a_file_that_was_removed_is_not_made_anew(path: Path) -> None:
+    """What is appended to a file without a name nobody would ever read."""
+    closed(path, appends=1)
+    asyncio.run(goes_on_after(path, path.unlink))
+    assert not path.exists()
+
+
+async def goes_on_after(path: Path, change: Callable[[], object]) -> None:
+    """Use an open store after a change of its file: it refuses, now and later."""
+    store = opened(path)
+    assert 1 == len(await store.read(FLEET))
+    change()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="was replaced or removed"):
+            await store.append(FLEET, 1, [noise(1)])
+    await store.close()

@@ -9,35 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
-import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestrator.ports import Conflict
-from orchestrator.protocol.records import Entry, FleetState, Record, fold
+from orchestrator.ports import Claim
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import fold
+from orchestrator.protocol.records import Entry, Record
 from orchestrator.storage.sqlite import SqliteStore
 from tests.storage.conftest import FakeClock
-from tests.storage.samples import FLEET, STORY, noise, play
+from tests.storage.samples import FLEET, STORY, claims_of, noise, play
+from tests.storage.writers import FRAME_BYTES, imaging, torn_logs, writing
 
 KILLS = 20
 WRITERS = 3
 APPENDS = 25
-WAL_HEADER_BYTES = 32
-FRAME_BYTES = 24 + 4096
-
-# A process of its own that has imported all this forks the writers: quick, and no thread of the
-# test runner is copied into them.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
 
 PREFIXES: list[list[Record]] = [
     [record for append in STORY[:count] for record in append] for count in range(len(STORY) + 1)
@@ -45,83 +34,19 @@ PREFIXES: list[list[Record]] = [
 """Every state of the journal between two appends of the story."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Writer:
-    """A process, and the pipe on which it tells the head of each acknowledged append."""
+def records_in(path: Path) -> list[Record]:
+    """The records that a recovery finds: gapless, foldable, in a sound file, with their leases."""
 
-    process: ForkServerProcess
-    told: Connection
-
-    def head(self) -> int | None:
-        """The next acknowledged head; ``None`` when the process is gone."""
-        try:
-            return int.from_bytes(self.told.recv_bytes(4), "big")
-        except EOFError:
-            return None
-
-    def heads(self) -> list[int]:
-        """All that it still tells, until it is gone."""
-        return list(iter(self.head, None))
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        self.process.kill()
-        self.process.join()
-
-
-@contextlib.contextmanager
-def writing(path: Path, appends: int) -> Iterator[Writer]:
-    """Start a writer of ``appends`` appends."""
-    told, telling = FORKS.Pipe(duplex=False)
-    process = FORKS.Process(target=write, args=(path, telling, appends))
-    process.start()
-    telling.close()
-    writer = Writer(process=process, told=told)
-    try:
-        yield writer
-    finally:
-        writer.kill()
-        told.close()
-
-
-def write(path: Path, telling: Connection, appends: int) -> None:
-    """Append pairs of records, at whatever head there is, and tell each that was acknowledged."""
-
-    async def run() -> None:
+    async def run() -> tuple[list[Entry], set[Claim]]:
         store = SqliteStore(path, now=FakeClock())
-        head, done = 0, 0
-        while done < appends:
-            try:
-                written = await store.append(FLEET, head, [noise(head), noise(head + 1)])
-            except Conflict:
-                head += len(await store.read(FLEET, after=head))
-                continue
-            head, done = written[-1].index, done + 1
-            telling.send_bytes(head.to_bytes(4, "big"))
+        found = list(await store.read(FLEET)), set(await store.leases(FLEET))
         await store.close()
+        return found
 
-    asyncio.run(run())
-
-
-def read(path: Path) -> list[Entry]:
-    """Recover: every entry, which must be gapless and decode, in a file that is sound."""
-
-    async def run() -> list[Entry]:
-        store = SqliteStore(path, now=FakeClock())
-        entries = list(await store.read(FLEET))
-        await store.close()
-        return entries
-
-    entries = asyncio.run(run())
+    entries, claims = asyncio.run(run())
     with contextlib.closing(sqlite3.connect(path)) as raw:
         assert [("ok",)] == raw.execute("PRAGMA integrity_check").fetchall()
-    return entries
-
-
-def records_in(path: Path) -> list[Record]:
-    """The records that a recovery finds, which must fold."""
-    entries = read(path)
-    fold(FleetState(fleet=FLEET), entries)
+    assert claims_of(fold(FleetState(fleet=FLEET), entries)) == claims
     return [entry.record for entry in entries]
 
 
@@ -161,26 +86,14 @@ def test_several_processes_append_in_one_total_order(tmp_path: Path) -> None:
     assert [noise(number) for number in range(heads[-1])] == records_in(path)
 
 
-def test_death_at_every_statement_leaves_a_usable_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_death_at_every_statement_leaves_a_usable_file(tmp_path: Path) -> None:
     """
     From the first opening on, whatever is on disk between two statements can be opened.
 
     It holds whole appends of the story and takes further ones: a half-made file too.
     """
     path = tmp_path / "live" / "journal.db"
-    images: list[Path] = []
-
-    class Imaging(sqlite3.Connection):
-        def execute(self, *args: Any) -> sqlite3.Cursor:
-            images.append(tmp_path / str(len(images)))
-            shutil.copytree(path.parent, images[-1])
-            return super().execute(*args)
-
-    connect = sqlite3.connect
-    with monkeypatch.context() as patched:
-        patched.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Imaging))
+    with imaging(path.parent, tmp_path) as images:
         asyncio.run(play_and_close(path))
     assert len(images) > 60
     found = [PREFIXES.index(records_in(image / path.name)) for image in images]
@@ -217,12 +130,9 @@ def test_a_torn_log_leaves_whole_appends(
     log_of_the_story: Path, tmp_path: Path, torn_by: int
 ) -> None:
     """Cut the log at every frame, and inside it: what is left folds and is a prefix."""
-    size = (log_of_the_story / "journal.db-wal").stat().st_size
-    found = []
-    for end in range(WAL_HEADER_BYTES + FRAME_BYTES, size + 1, FRAME_BYTES):
-        for file in log_of_the_story.iterdir():
-            shutil.copy(file, tmp_path / file.name)
-        os.truncate(tmp_path / "journal.db-wal", end - torn_by)
-        found.append(PREFIXES.index(records_in(tmp_path / "journal.db")))
+    found = [
+        PREFIXES.index(records_in(tmp_path / "journal.db"))
+        for _ in torn_logs(log_of_the_story, tmp_path, torn_by)
+    ]
     assert sorted(found) == found
     assert set(range(len(PREFIXES))) == set(found)
