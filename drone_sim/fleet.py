@@ -86,8 +86,9 @@ class FleetOptions:
     Which devices of ``fleet`` run, where, and what is wrong with them.
 
     ``only`` and ``without`` name devices; an empty ``only`` means all. ``on_change`` is called
-    when a device's durable state, or whether it operates, has changed. ``disk`` makes
-    a device's disk; ``fault_points``, which all devices share, may end the whole process.
+    when a device's durable state, a person's word among it, or whether it operates, or why not,
+    has changed. ``disk`` makes a device's disk; ``fault_points``, which all devices share, may
+    end the whole process.
     """
 
     fleet: FleetFile
@@ -269,7 +270,7 @@ class SimulatedFleet:
             return
         state = running.agent.state()
         told = (state.version, state.digest, state.prepared, state.pending, state.outcome_txn)
-        now = (*told, state.operating, state.holds)
+        now = (*told, state.heuristic, state.operating, state.holds)
         if self._told.get(name) != now:
             self._told[name] = now
             tell(name, state)

@@ -12,7 +12,8 @@ from typing import Any, Final
 from drone_sim.benchmark.lines import Answer, run
 from drone_sim.benchmark.site import Site
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.protocol.records import FleetState, Txn, fold
+from orchestrator.protocol.fleet import FleetState, Txn
+from orchestrator.protocol.fold import fold
 from orchestrator.protocol.types import FleetId
 from orchestrator.storage import open_store
 from orchestrator.wiring import SystemClock

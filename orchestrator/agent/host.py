@@ -230,6 +230,8 @@ def step_of(before: Durable, after: Durable) -> str:
         return "prepared"
     if after.prepared != before.prepared or after.finished != before.finished:
         return "decision"
+    if after.heuristic != before.heuristic:
+        return "heuristic"
     if after.pending != before.pending:
         return "activated" if after.pending is None else "catch-up"
     return "fence" if after.known == before.known else "welcome"

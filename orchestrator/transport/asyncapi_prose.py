@@ -61,6 +61,7 @@ message that speaks of it is sent:
 | `last_seq` | the highest transaction number that is over for it; never decreases |
 | `version`, `digest`, `config` | `seq` that installed its configuration (0: none); digest; name |
 | `prepared` | the transaction it said yes to and knows no decision of, and its PREPARE |
+| `heuristic` | while prepared: the outcome that a person lets it operate on, see HEURISTIC |
 | `pending` | `hold_at`, `activate_at` and the previous version of a configuration that waits |
 | outcomes | the last 16 finished transactions: `txn`, `seq`, `outcome` |
 | `known` | whether a HELLO was ever answered |
@@ -86,13 +87,50 @@ Epochs compare as (incarnation, number).
    error is at most `clock_error_s`, it MAY operate, unless another reason to hold exists.
    Otherwise it goes on holding and saying HELLO; CATCH-UP comes if it is behind.
 
+In `state` every member is told, also where it is null: `prepared_seq`, `prepared_plan` and
+`prepared_digest` with `prepared`, `outcome_seq` with `outcome_txn`. Where the orchestrator's
+store was lost, they are all that is left of what was promised.
+
 **After a restart a device holds** until a WELCOME has allowed it to operate, and its clock
 interval starts anew. It then also makes the active file follow its record before anything
 operates.
 
+## Enable leases
+
+`lease_s` of the WELCOME that enables a device (step 4) says for how long it may operate on it.
+
+1. Count it on your own monotonic clock, from when you **sent** the HELLO that was answered (t1),
+   never from when the answer came: the lease ends at t1 + `lease_s`. An answer that comes later
+   than that enables nothing.
+2. Ask again: say HELLO at t1 + `lease_s` / 3, and as every HELLO again until answered. Each
+   WELCOME that enables replaces the lease, also by a shorter one; any other leaves it as it is.
+3. When it is over, hold, and go on saying HELLO; the next WELCOME that enables ends the hold. The
+   hold comes in time whatever else the device does: no write and no message may delay it.
+4. A restart forgets the lease: a device holds then in any case.
+5. `null` means no limit, and ends the limit of an earlier WELCOME.
+6. Tell in `leased` of every `state` whether a lease bounds how long you operate: only who has told
+   so is counted on to stop by itself.
+
+## Quarantine
+
+`enable: false` permits nothing. A device that holds for want of confirmation goes on holding, and
+saying HELLO, until a later WELCOME enables it; a lease that it has is not renewed. The
+orchestrator answers so while a transaction is open that the HELLO did not show, and to a device
+in quarantine: one that was not heard to have followed a decision when somebody ended the
+transaction without it. What it obeys is not less for that: FENCE, DECISION, CATCH-UP. It leaves
+the quarantine once its HELLO or REPORT shows the fleet's version, digest and `last_seq`. A device
+that operates already MAY hold at once; it MUST NOT take such an answer for a permission.
+
 ## FENCE
 
-Below `max_epoch`: ignore. Otherwise make `max_epoch` = `epoch` durable, then answer with HELLO.
+Above `max_epoch`: make `max_epoch` = `epoch` durable, then answer with HELLO. Any other is not
+obeyed, but answered with HELLO all the same: whoever sent it may only want to know who is there,
+or must learn of a later epoch.
+
+A higher **incarnation** says that the orchestrator's store was rolled back and begins anew from
+what the devices tell. Obey and answer it in the same way; the HELLO tells what the device knows.
+From then on refuse the decisions of older incarnations, also those of the transaction that is
+prepared: the new incarnation decides it, and tells so in a DECISION of its own.
 
 ## PREPARE: fetch, check, stage, vote
 
@@ -125,13 +163,34 @@ sends ASK until it is told (the answer comes on `to/{device}/decision`). If its 
 exceeds the timeline's `clock_error_s` before the activation, it holds from then on and says
 HELLO.
 
+## HEURISTIC: a person's word
+
+The last resort, for a device that is in doubt and can't wait for the decision.
+
+* Only while prepared for this very `txn`; otherwise ignore it. If `heuristic` is this `outcome`
+  already: REPORT. Otherwise make `heuristic` = `outcome` durable, then REPORT. A later word for
+  the same `txn` replaces it.
+* Then operate as if the transaction had this outcome. **commit**: make the active file hold the
+  staged configuration, and operate it as version `prepared_seq`. **abort**: operate the old one.
+  The word ends every hold for what the device can't know (doubt, a restart, a late decision, a
+  lease that is over), and no other: not one for an activation that fails.
+* **Stay prepared.** `version`, `digest` and `last_seq` stay what they are; go on sending ASK. A
+  restart does not end it: the record has the word.
+* When DECISION comes, obey it as if there had been no word, whatever the word was, and forget
+  `heuristic` in the same write. After `activate_at`, as it will be, hold until a WELCOME
+  confirms; where the active file has the bytes of the other outcome, first make it follow.
+* Tell it in `heuristic` of every `state` while it is there.
+
 ## DECISION
 
-Valid at any epoch of the device's incarnation; one of an older incarnation is ignored.
+Valid at any epoch of the device's incarnation; one of an older incarnation than that of
+`max_epoch` is ignored.
 
 * It fits `prepared` (same `txn` and `plan`): obey. **commit**: make durable in one write: no
-  longer prepared, the outcome, `last_seq` = max(`last_seq`, `seq`), `version` = `seq`, the new
-  digest, and `pending`. **abort**: the outcome and `last_seq`, no longer prepared. Then REPORT.
+  longer prepared, no `heuristic`, the outcome, `last_seq` = max(`last_seq`, `seq`), `version` =
+  `seq`, the new digest, and `pending`. **abort**: the outcome and `last_seq`, no longer prepared,
+  no `heuristic`. Then REPORT.
+* It is of the `txn` that is prepared, but of another `plan`: ignore it.
 * `seq` <= `last_seq`: REPORT.
 * abort of a transaction that it never prepared, `seq` > `last_seq`: make the outcome and
   `last_seq` durable all the same, then REPORT. A late PREPARE must find them.
@@ -172,6 +231,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "prepare": "Fetch, verify, check, stage, and vote.",
     "decision": "What was decided: written once, valid at any epoch.",
     "catch-up": "Install the fleet's version, which you missed.",
+    "heuristic": "A person lets you operate as if the transaction had this outcome.",
     "blob": "Immutable bytes under their digest: a plan, or a configuration.",
 }
 
@@ -194,7 +254,13 @@ MEMBERS: Final[Mapping[str, str]] = {
     "epoch": "the fencing token under which this was sent",
     "prepared": "the transaction it is in doubt about",
     "pending": "whether the version still waits for its activation",
+    "prepared_seq": "the number of that transaction; null without one",
+    "prepared_plan": "the plan's digest in its PREPARE",
+    "prepared_digest": "digest of the configuration that it staged for it",
     "outcome_txn": "the last transaction with a recorded outcome",
+    "outcome_seq": "the number of that transaction; null without one",
+    "heuristic": "the outcome that a person lets it operate on while it is prepared; else null",
+    "leased": "whether a lease bounds how long it operates; a restart forgets it, and holds",
     "outcome": "commit or abort",
     "operating": "the version that the controller aims with now; null while holding",
     "holds": "why it holds, in words; empty while it operates",
@@ -211,6 +277,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "received_at": "t2: the orchestrator's clock when it received the HELLO",
     "sent_at": "t3: the orchestrator's clock when it sent this",
     "enable": "whether a device that equals version, digest and last_seq may operate",
+    "lease_s": "how long it may operate, counted from when the HELLO was sent; null: no limit",
     "base_version": "the version that the plan was made for",
     "config": "the configuration's name: the name of the active file",
     "digests": "the distinct digests of the configurations",

@@ -36,6 +36,7 @@ from orchestrator.protocol.messages import (
     DeviceState,
     Fence,
     Hello,
+    Heuristic,
     Message,
     Prepare,
     Presence,
@@ -89,6 +90,7 @@ _CLASSES: Final = (
     Prepare,
     Decision,
     CatchUp,
+    Heuristic,
 )
 BODIES: Final[Mapping[str, type[Any]]] = {
     get_args(get_type_hints(cls)["kind"])[0]: cls for cls in _CLASSES
@@ -146,11 +148,14 @@ _FORMS: Final[Mapping[Any, Any]] = {
 _FORMS_BY_NAME: Final[Mapping[str, Any]] = {
     "boot": _ID,
     "config": _anchored(CONFIG_NAME_PATTERN),
+    "lease_s": Annotated[float, Field(ge=0, le=NUMBER_MAX, allow_inf_nan=False)],
 }
 
 
 def _form(hint: Any, name: str = "") -> Any:
     """Return the wire type of a field: its own, with bounds."""
+    if NoneType in get_args(hint):
+        return _form(get_args(hint)[0], name) | None
     if name in _FORMS_BY_NAME:
         return _FORMS_BY_NAME[name]
     if hint in _FORMS:
@@ -159,8 +164,6 @@ def _form(hint: Any, name: str = "") -> Any:
         item = get_args(hint)[0]
         forms: Any = tuple.__class_getitem__((_form(item), ...))
         return Annotated[forms, Field(max_length=_items_max(item))]
-    if NoneType in get_args(hint):
-        return _form(get_args(hint)[0]) | None
     return _object(hint) if is_dataclass(hint) else hint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -14,6 +15,7 @@ from orchestrator.protocol.messages import (
     DeviceState,
     Fence,
     Hello,
+    Heuristic,
     Message,
     Prepare,
     Presence,
@@ -51,14 +53,29 @@ _STATE: Final = DeviceState(
     staging_s=0.002,
     activated_at=_BEGUN_AT - 3600.0,
     hold_s=0.1,
+    prepared_seq=None,
+    prepared_plan=None,
+    prepared_digest=None,
+    outcome_seq=17,
+    heuristic=None,
+    leased=False,
 )
+_IN_DOUBT: Final = replace(
+    _STATE,
+    prepared=TXN,
+    prepared_seq=18,
+    prepared_plan=_PLAN,
+    prepared_digest=_CONFIG,
+    heuristic=Outcome.ABORT,
+)
+"""It does not know what was decided, and goes on with its old version on a person's word."""
 
 EXAMPLES: Final[Mapping[str, Message]] = {
     message.kind: message
     for message in (
         Hello(device=DEVICE, boot=_BOOT, nonce=3, sent_at_device_s=812.25, state=_STATE),
         Vote(device=DEVICE, txn=TXN, seq=18, epoch=EPOCH, plan=_PLAN, yes=True),
-        Report(device=DEVICE, boot=_BOOT, number=4, state=_STATE),
+        Report(device=DEVICE, boot=_BOOT, number=4, state=_IN_DOUBT),
         Ask(device=DEVICE, txn=TXN, seq=18),
         Want(device=DEVICE, txn=TXN, digest=_CONFIG),
         Presence(device=DEVICE, online=True),
@@ -75,6 +92,7 @@ EXAMPLES: Final[Mapping[str, Message]] = {
             last_seq=17,
             enable=True,
             clock_error_s=0.05,
+            lease_s=15.0,
         ),
         Prepare(
             txn=TXN,
@@ -101,6 +119,7 @@ EXAMPLES: Final[Mapping[str, Message]] = {
             last_seq=18,
             activate_at=_BEGUN_AT + 2.2,
         ),
+        Heuristic(txn=TXN, outcome=Outcome.ABORT),
         Blob(txn=TXN, digest=_CONFIG, data=_CONFIG_BYTES),
     )
 }

@@ -131,7 +131,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         retain=True,
         raw=True,
     ),
-    *_one_way(Side.ORCHESTRATOR, "to", "welcome", "prepare", "decision", "catch-up", "fence"),
+    *_one_way(Side.ORCHESTRATOR, "to", "welcome", "prepare", "decision", "catch-up"),
+    *_one_way(Side.ORCHESTRATOR, "to", "heuristic", "fence"),
     *_one_way(Side.DEVICE, "from", "hello", "vote", "report", "ask", "want"),
     Route(kind="presence", path="from/{device}/presence", sender=Side.DEVICE, retain=True),
 )

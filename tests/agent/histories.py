@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
-from orchestrator.agent.slots import Slots
+from drone_sim.disk import CrashDisk
+from orchestrator.agent.os_disk import OsDisk
+from orchestrator.agent.slots import Slots, open_slots
 from orchestrator.protocol.device import Durable, Finished, Pending, Prepared, Save, Stage, Write
 from orchestrator.protocol.types import (
     DeviceId,
@@ -20,6 +23,7 @@ from orchestrator.protocol.types import (
 FLEET = FleetId("f")
 DEVICE = DeviceId("d-01")
 CONFIG = "aim_lock_config.conf"
+HOME = Path("/state/d-01")
 
 
 def digest_of(data: bytes) -> Digest:
@@ -85,6 +89,31 @@ def history(transactions: int) -> list[Write]:
         assert isinstance(last, Save)
         durable = last.durable
     return writes
+
+
+def worded(outcome: Outcome) -> list[Write]:
+    """
+    The writes of a device that takes a person's word for its second version: COMMIT.
+
+    ``outcome`` is what is decided then.
+    """
+    first = transaction(Durable(fleet=FLEET, device=DEVICE), 1)
+    runs = first[-1]
+    assert isinstance(runs, Save)
+    stage, yes, decided, activated = transaction(runs.durable, 2)
+    assert isinstance(yes, Save)
+    word = Save(durable=replace(yes.durable, heuristic=Outcome.COMMIT))
+    if outcome is Outcome.COMMIT:
+        return [*first, stage, yes, word, decided, activated]
+    done = Finished(txn=TxnId("t2"), seq=2, outcome=Outcome.ABORT)
+    finished = (*runs.durable.finished, done)
+    aborted = replace(yes.durable, prepared=None, last_seq=2, finished=finished)
+    return [*first, stage, yes, word, Save(durable=aborted)]
+
+
+def opened(disk: CrashDisk | OsDisk, home: Path = HOME) -> Slots:
+    """The slots of the device of the histories."""
+    return open_slots(disk, home, fleet=FLEET, device=DEVICE)
 
 
 def perform(slots: Slots, writes: list[Write]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self, TypeVar
 
-from orchestrator.ports import Received, Transport, TransportUnavailable
+from orchestrator.ports import Clock, Received, Transport, TransportUnavailable
 from orchestrator.protocol.messages import (
     Blob,
     CatchUp,
@@ -21,6 +21,7 @@ from orchestrator.protocol.messages import (
     DeviceState,
     Fence,
     Hello,
+    Heuristic,
     Prepare,
     Report,
     Vote,
@@ -80,14 +81,23 @@ class Orchestrator:
     """
     A stub. ``heard`` is everything that devices said; ``answering`` may be switched off.
 
-    Use as an async context manager around a connected transport.
+    ``enable`` and ``lease_s`` are what a WELCOME says, ``answers_after_s`` is how long after the
+    HELLO it is sent; ``welcomed`` keeps them. Use as an async context manager
+    around a connected transport.
     """
 
-    def __init__(self, transport: Transport, devices: Sequence[str]) -> None:
+    def __init__(
+        self, transport: Transport, devices: Sequence[str], *, clock: Clock | None = None
+    ) -> None:
         self.transport = transport
+        self.clock = clock or Wall()
         self.devices = [DeviceId(device) for device in devices]
         self.heard: list[DeviceMessage] = []
         self.answering = True
+        self.enable = True
+        self.lease_s: float | None = None
+        self.answers_after_s = 0.0
+        self.welcomed: list[Welcome] = []
         self.epoch = Epoch(1, 1)
         self.version = 0
         self.digests: Mapping[DeviceId, Digest] = {}
@@ -119,19 +129,23 @@ class Orchestrator:
                 self._news.notify_all()
 
     async def _welcome(self, hello: Hello, at: float) -> None:
+        if self.answers_after_s:
+            await self.clock.sleep(self.answers_after_s)
         welcome = Welcome(
             boot=hello.boot,
             nonce=hello.nonce,
             sent_at_device_s=hello.sent_at_device_s,
             received_at=at,
-            sent_at=time.time(),
+            sent_at=self.clock.now(),
             epoch=self.epoch,
             version=self.version,
             digest=self.digests.get(hello.device),
             last_seq=self.last_seq,
-            enable=True,
+            enable=self.enable,
             clock_error_s=CLOCK_ERROR_S,
+            lease_s=self.lease_s,
         )
+        self.welcomed.append(welcome)
         await self.transport.send(welcome, hello.device)
 
     # --- waiting ------------------------------------------------------------------------------
@@ -204,7 +218,7 @@ class Orchestrator:
     ) -> Prepare:
         """Publish the blobs and PREPARE."""
         blob = encode_plan(self.plan(data))
-        vote_by = time.time() + window_s
+        vote_by = self.clock.now() + window_s
         hold_at = vote_by + 0.05
         prepare = Prepare(
             txn=TxnId(f"t{seq}"),
@@ -226,6 +240,10 @@ class Orchestrator:
             await self.publish(prepare.txn, data)
         await self.transport.send(prepare)
         return prepare
+
+    async def say(self, txn: TxnId, outcome: Outcome, device: str) -> None:
+        """Let a device operate as if ``txn`` had this outcome: a person's word."""
+        await self.transport.send(Heuristic(txn=txn, outcome=outcome), DeviceId(device))
 
     async def publish(self, txn: TxnId, data: bytes) -> None:
         await self.transport.send(Blob(txn=txn, digest=digest_of(data), data=data))
@@ -266,7 +284,7 @@ class Orchestrator:
             digest=digest_of(data),
             config=CONFIG,
             last_seq=self.last_seq,
-            activate_at=time.time(),
+            activate_at=self.clock.now(),
         )
         await self.transport.send(message, DeviceId(device))
 

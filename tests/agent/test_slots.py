@@ -7,36 +7,35 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from drone_sim.disk import CrashDisk, PowerLost, everything_survives, nothing_survives
-from orchestrator.agent import record
 from orchestrator.agent.os_disk import OsDisk
-from orchestrator.agent.slots import Slots, open_slots
+from orchestrator.agent.slots import open_slots
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import DiskError
 from orchestrator.protocol.device import Durable, Save, Stage, Write
 from orchestrator.protocol.errors import InvariantViolation
-from orchestrator.protocol.types import DeviceId, Digest, Epoch
+from orchestrator.protocol.types import DeviceId, Outcome
 from tests.agent.histories import (
     DEVICE,
     FLEET,
+    HOME,
     config,
     digest_of,
     history,
+    opened,
     perform,
-    prepared,
+    worded,
 )
 
-HOME = Path("/state/d-01")
+ABORT, COMMIT = Outcome.ABORT, Outcome.COMMIT
 TRANSACTIONS = 3
 HISTORY = history(TRANSACTIONS)
-
-
-def opened(disk: CrashDisk | OsDisk, home: Path = HOME) -> Slots:
-    """The slots of the device of the histories."""
-    return open_slots(disk, home, fleet=FLEET, device=DEVICE)
+HISTORIES = {
+    "pushes": HISTORY,
+    "a word and COMMIT": worded(COMMIT),
+    "a word and ABORT": worded(ABORT),
+}
 
 
 def seams_of(writes: list[Write]) -> int:
@@ -54,14 +53,16 @@ CHOICES = {
 }
 
 
-def live_until_the_crash(disk: CrashDisk) -> tuple[Durable | None, Durable | None]:
+def live_until_the_crash(
+    disk: CrashDisk, writes: list[Write] = HISTORY
+) -> tuple[Durable | None, Durable | None]:
     """Return the record whose save had returned, and the one that was being saved."""
     stored: Durable | None = None
     saving: Durable | None = Durable(fleet=FLEET, device=DEVICE)
     try:
         slots = opened(disk)
         stored, saving = slots.durable, None
-        for write in HISTORY:
+        for write in writes:
             saving = write.durable if isinstance(write, Save) else None
             slots.perform(write)
             stored, saving = slots.durable, None
@@ -70,11 +71,11 @@ def live_until_the_crash(disk: CrashDisk) -> tuple[Durable | None, Durable | Non
     return stored, saving
 
 
-def crash_at(seam: int, survival: str) -> None:
+def crash_at(seam: int, survival: str, writes: list[Write]) -> None:
     """Crash there, reopen, and check what is left."""
     disk = CrashDisk()
     disk.crash_at = seam
-    stored, saving = live_until_the_crash(disk)
+    stored, saving = live_until_the_crash(disk, writes)
     disk.cut_power()
     disk.reboot(CHOICES[survival])
     slots = opened(disk)
@@ -85,14 +86,15 @@ def crash_at(seam: int, survival: str) -> None:
         assert known[digest] == slots.blob(digest), f"crash at seam {seam}"
 
 
+@pytest.mark.parametrize("life", HISTORIES)
 @pytest.mark.parametrize("survival", CHOICES)
-def test_crash_at_every_seam(survival: str) -> None:
+def test_crash_at_every_seam(survival: str, life: str) -> None:
     """
     After a power loss at any instant the record is entirely the old or the new one, what it
     needs is there and whole, and the slots open again.
     """
-    for seam in range(SEAMS + 1):
-        crash_at(seam, survival)
+    for seam in range(seams_of(HISTORIES[life]) + 1):
+        crash_at(seam, survival, HISTORIES[life])
 
 
 @pytest.mark.parametrize("seam", range(0, SEAMS, 3))
@@ -232,94 +234,13 @@ def test_a_device_that_lost_its_configuration_does_not_vouch_for_it() -> None:
     assert (replace(slots.durable, digest=None), (digest,)) == slots.found()
 
 
-# --- the record -------------------------------------------------------------------------------
-
-
-def written() -> tuple[CrashDisk, bytes]:
-    """A disk with a whole record, and its bytes."""
-    disk = CrashDisk()
-    slots = opened(disk)
-    perform(slots, HISTORY)
-    slots.close()
-    data = disk.read(HOME / "participant.json", 1_000_000)
-    assert data is not None
-    return disk, data
-
-
-def refusal(disk: CrashDisk) -> OperatingError:
-    """The error that opening ends in."""
-    with pytest.raises(OperatingError) as refused:
-        opened(disk)
-    assert refused.value.next_command
-    return refused.value
-
-
-@given(st.data())
-def test_any_damage_of_the_record_is_noticed(data: st.DataObject) -> None:
-    """A record with a bit turned, cut or grown is refused by name, and left as it is."""
-    disk, whole = written()
-    at = data.draw(st.integers(0, len(whole) - 1))
-    mask = data.draw(st.integers(1, 255))
-    how = data.draw(st.sampled_from(["turn", "cut", "grow"]))
-    turned = bytes([whole[at] ^ mask])
-    bad = {
-        "turn": whole[:at] + turned + whole[at + 1 :],
-        "cut": whole[:at],
-        "grow": whole + turned,
-    }[how]
-    disk.damage(HOME / "participant.json", bad)
-    error = refusal(disk)
-    assert "participant.json" in error.message
-    assert bad == disk.read(HOME / "participant.json", 1_000_000)
-
-
-def test_a_missing_record_is_not_made_anew() -> None:
-    """Configurations without a record are the state of a device that has promised something."""
-    disk, _ = written()
-    disk.remove(HOME / "participant.json")
-    assert "it is missing" in refusal(disk).message
-
-
-def test_a_record_of_a_newer_format_is_left_alone() -> None:
-    """A later version's record is not called damaged."""
-    disk, whole = written()
-    line = whole.split(b"\n")[0].replace(b'"format":1', b'"format":2')
-    disk.damage(HOME / "participant.json", line + b"\n" + record._checksum(line) + b"\n")
-    assert "format 2" in refusal(disk).message
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        pytest.param(b'"last_seq":3', b'"last_seq":"3"', id="a text for a number"),
-        pytest.param(b'"known":true', b'"known":true,"more":1', id="an unknown key"),
-        pytest.param(b'"number":6', b'"number":6,"more":1', id="an unknown key inside"),
-        pytest.param(b'"known":true,', b"", id="nothing"),
-    ],
-)
-def test_the_record_is_read_strictly(old: bytes, new: bytes) -> None:
-    """A record with a right checksum is still refused where it says what it can't say."""
-    disk, whole = written()
-    line = whole.split(b"\n")[0].replace(old, new)
-    disk.damage(HOME / "participant.json", line + b"\n" + record._checksum(line) + b"\n")
-    if new:
-        assert "can't be trusted" in refusal(disk).message
-    else:
-        assert not opened(disk).durable.known, "a field that is missing has its default"
-
-
-def test_every_record_reads_back() -> None:
-    """Prepared, decided, pending, in a later incarnation: all of it returns equal."""
-    durable = Durable(
-        fleet=FLEET, device=DEVICE, max_epoch=Epoch(3, 9), prepared=prepared(4), last_seq=3
-    )
-    stored = record.Stored(record=durable, kept=(Digest("sha256:" + "0" * 64),))
-    assert stored == record.decode(record.encode(stored), HOME)
+# --- the directory ------------------------------------------------------------------------------
 
 
 def test_another_devices_state_is_refused() -> None:
     """A state directory belongs to one device of one fleet."""
-    disk, _ = written()
+    disk = CrashDisk()
+    opened(disk).close()
     with pytest.raises(OperatingError, match="is the state of device d-01") as refused:
         open_slots(disk, HOME, fleet=FLEET, device=DeviceId("d-02"))
     assert Exit.USAGE == refused.value.exit_code

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from drone_sim.disk import CrashDisk
 from orchestrator.agent import Agent, AgentPorts, DeviceRefused, FileAndHook, open_slots
@@ -31,6 +32,7 @@ D1 = DeviceId("d-01")
 STATE = Path("/state")
 ACTIVE = Path("/device") / CONFIG
 OLD, NEW = config(90), config(110)
+T = TypeVar("T")
 
 
 @dataclass
@@ -57,10 +59,13 @@ class Controller:
     """How often an event is refused before it is obeyed."""
     hanging: bool = False
     """Whether a resume never ends."""
+    told_at: list[float] = field(default_factory=list)
+    """When it was told, by the loop's clock."""
 
     def _tell(self, event: str) -> None:
         kind = event.split(maxsplit=1)[0]
         self.told.append(event)
+        self.told_at.append(asyncio.get_running_loop().time())
         if self.refusing.get(kind, 0) > 0:
             self.refusing[kind] -= 1
             raise DeviceRefused(f"no {kind} today")
@@ -91,12 +96,17 @@ class Quick(DeviceClock):
 class World:
     """One device, one orchestrator, one broker; the device can be started again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wall: Clock | None = None, clock: Clock | None = None) -> None:
+        wall = wall or Wall()
+        self.clock = clock or Quick()
+        self.disk_s = 0.0
+        """How long the device's disk takes for whatever the agent asks of it."""
         self.disk = CrashDisk()
         self.disk.make_directory(ACTIVE.parent)
         self.broker = MemoryBroker()
         self.told = Told()
-        self.boss = Orchestrator(self._client(OrchestratorRole(), "boss", Wall()), [D1])
+        boss = self._client(OrchestratorRole(), "boss", wall)
+        self.boss = Orchestrator(boss, [D1], clock=wall)
         self.controller = Controller(self._file())
         self.passed: list[str] = []
         self.sent: list[tuple[Message, Durable]] = []
@@ -128,6 +138,11 @@ class World:
             offload=inline,
         )
 
+    async def _offload(self, work: Callable[[], T]) -> T:
+        if self.disk_s:
+            await asyncio.sleep(self.disk_s)
+        return work()
+
     @property
     def active(self) -> bytes | None:
         return self.disk.read(ACTIVE, 100_000)
@@ -145,15 +160,15 @@ class World:
     @asynccontextmanager
     async def device(self) -> AsyncIterator[Agent]:
         """Run the device; leaving is a kill: nothing is said goodbye to."""
-        transport = Recording(self._client(DeviceRole(id=D1), D1, Quick()), self)
+        transport = Recording(self._client(DeviceRole(id=D1), D1, self.clock), self)
         slots = self.slots()
         ports = AgentPorts(
             device=self.controller,
             transport=transport,
-            clock=Quick(),
+            clock=self.clock,
             ids=RandomIds(),
             audience=self.told,
-            offload=inline,
+            offload=self._offload,
             faults=Passing(self.passed),
         )
         agent = Agent(slots, ports, decode_plan=decode_plan)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import jsonschema
 import pytest
 
-from orchestrator.protocol.messages import Blob
+from orchestrator.protocol.messages import Blob, DeviceState
 from orchestrator.protocol.types import (
     BLOB_BYTES_MAX,
     ID_PATTERN,
@@ -19,7 +20,7 @@ from orchestrator.protocol.types import (
 )
 from orchestrator.transport.asyncapi import asyncapi
 from orchestrator.transport.asyncapi_prose import MEMBERS, SUMMARIES
-from orchestrator.transport.codec import BODIES, Refused, decode
+from orchestrator.transport.codec import BODIES, Refused, decode, encode
 from orchestrator.transport.examples import DEVICE, EXAMPLES, FLEET
 from orchestrator.transport.topics import ROUTES, Device, Orchestrator, Role
 
@@ -142,6 +143,40 @@ def test_example_fits_its_schema(kind: str) -> None:
 def test_the_words_name_the_bounds(bound: int | str) -> None:
     """The prose, written by hand, names the bounds that the codec keeps."""
     assert str(bound) in DOCUMENT["info"]["description"]
+
+
+@pytest.mark.parametrize(
+    "member", ["lease_s", "heuristic", "prepared_seq", "prepared_digest", "outcome_seq", "enable"]
+)
+def test_the_words_say_what_to_do_with_a_member(member: str) -> None:
+    """What a device must act on is not only a row of a schema: the prose has the steps."""
+    assert f"`{member}" in DOCUMENT["info"]["description"]
+
+
+@pytest.mark.parametrize(
+    "heading", ["Enable leases", "Quarantine", "FENCE", "HEURISTIC: a person's word"]
+)
+def test_each_duty_has_its_place(heading: str) -> None:
+    """The author of a device finds each of its duties under a heading of its own."""
+    assert 1 == DOCUMENT["info"]["description"].count(f"\n## {heading}\n")
+
+
+@pytest.mark.parametrize("kind", ["hello", "report"])
+def test_a_schema_requires_every_member_of_a_state(kind: str) -> None:
+    """A device that is checked against the document leaves none out."""
+    payload = DOCUMENT["components"]["messages"][kind]["payload"]
+    state = payload["properties"]["body"]["properties"]["state"]
+    assert {field.name for field in fields(DeviceState)} == set(state["required"])
+
+
+@pytest.mark.parametrize(("lease_s", "fits"), [(0, True), (9.5, True), (None, True), (-1, False)])
+def test_a_schema_bounds_the_lease(lease_s: float | None, fits: object) -> None:
+    """The schema says as well that a lease is no negative number."""
+    payload = DOCUMENT["components"]["messages"]["welcome"]["payload"]
+    schema = {**payload, "components": DOCUMENT["components"]}
+    example = json.loads(encode(FLEET, EXAMPLES["welcome"], DEVICE).payload)
+    example["body"]["lease_s"] = lease_s
+    assert fits is jsonschema.Draft7Validator(schema).is_valid(example)
 
 
 def test_every_kind_is_summed_up() -> None:

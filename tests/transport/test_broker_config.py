@@ -162,7 +162,7 @@ async def test_a_whole_round_passes_the_access_list(join: Join) -> None:
     down = [EXAMPLES[kind] for kind in ("fence", "prepare", "decision", "blob")]
     for message in down:
         await orchestrator.transport.send(message)
-    for kind in ("welcome", "catch-up"):
+    for kind in ("welcome", "catch-up", "heuristic"):
         await orchestrator.transport.send(EXAMPLES[kind], to=DEVICE)
         down.append(EXAMPLES[kind])
     await device.until_received(*down)
@@ -206,6 +206,18 @@ async def test_a_device_reads_nothing_of_another(secured: SecuredBroker, join: J
                 if seen[-1].endswith("/fence"):
                     break
     assert f"aim/v1/{FLEET}/to/{DEVICE}/welcome" not in seen
+
+
+async def test_no_device_lets_another_one_operate(secured: SecuredBroker, join: Join) -> None:
+    """A person's word comes from an orchestrator alone: published by a device it goes nowhere."""
+    orchestrator = await join(Orchestrator(), "coordinator")
+    device = await join(Device(id=DEVICE), DEVICE)
+    async with raw_client(secured, secured.authority.issue(OTHER)) as client:
+        outgoing = encode(FLEET, EXAMPLES["heuristic"], DEVICE)
+        await client.publish(outgoing.topic, outgoing.payload, qos=1)
+    await orchestrator.transport.send(EXAMPLES["welcome"], to=DEVICE)
+    await device.until_received(EXAMPLES["welcome"])
+    assert EXAMPLES["heuristic"] not in device.messages
 
 
 async def test_a_device_cannot_take_over_another_ones_session(

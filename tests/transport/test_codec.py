@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
@@ -54,7 +55,11 @@ LEAVES: Mapping[Any, st.SearchStrategy[Any]] = {
     float: st.floats(-NUMBER_MAX, NUMBER_MAX),
     bool: st.booleans(),
 }
-NAMED = {"boot": IDS, "config": st.sampled_from(["aim_lock_config.conf", "a", "X-1.toml"])}
+NAMED = {
+    "boot": IDS,
+    "config": st.sampled_from(["aim_lock_config.conf", "a", "X-1.toml"]),
+    "lease_s": st.none() | st.floats(0, NUMBER_MAX),
+}
 
 
 def values(hint: Any, name: str = "") -> st.SearchStrategy[Any]:
@@ -222,6 +227,76 @@ def test_numbers_are_finite_and_in_range(number: str) -> None:
     payload = outgoing.payload.replace(b'"hold_s":0.1', f'"hold_s":{number}'.encode())
     assert outgoing.payload != payload
     assert "hold_s" in refusal(outgoing.topic, payload)
+
+
+def changed(kind: str, path: tuple[str, ...], value: Any = ...) -> tuple[str, bytes]:
+    """Return an example whose member at ``path`` is ``value``, or is missing."""
+    message = EXAMPLES[kind]
+    outgoing = encode(FLEET, message, ways(message)[0][1])
+    envelope = json.loads(outgoing.payload)
+    place = envelope["body"]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    if value is ...:
+        del place[path[-1]]
+    return outgoing.topic, json.dumps(envelope).encode()
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["prepared_seq", "prepared_plan", "prepared_digest", "outcome_seq", "heuristic", "hold_s"],
+)
+@pytest.mark.parametrize("kind", ["hello", "report"])
+def test_every_member_of_a_state_is_told(kind: str, member: str) -> None:
+    """One that is null is told as null; a state that leaves it out is refused."""
+    reason = refusal(*changed(kind, ("state", member)))
+    assert f"body.state.{member}: Field required" == reason
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("prepared_seq", -1),
+        ("prepared_seq", "18"),
+        ("prepared_plan", "18"),
+        ("prepared_digest", "sha256:"),
+        ("outcome_seq", 1.5),
+        ("heuristic", "maybe"),
+        ("heuristic", True),
+    ],
+)
+def test_a_wrong_member_of_a_state_is_named(member: str, value: Any) -> None:
+    """What a reseed relies on is read as strictly as all else."""
+    reason = refusal(*changed("report", ("state", member), value))
+    assert reason.startswith(f"body.state.{member}:")
+
+
+@pytest.mark.parametrize("lease_s", [0.0, 15, 0.25, NUMBER_MAX, None])
+def test_a_lease_is_a_duration_or_none(lease_s: float | None) -> None:
+    """From nothing at all to the bound of every duration, and null where there are no leases."""
+    topic, payload = changed("welcome", ("lease_s",), lease_s)
+    got = decode(topic, payload, fleet=FLEET, role=Device(id=DEVICE))
+    assert lease_s == getattr(got, "lease_s", "refused")
+
+
+@pytest.mark.parametrize("lease_s", [-0.001, 2 * NUMBER_MAX, math.inf, math.nan, "15", ...])
+def test_a_lease_that_is_no_duration_is_refused(lease_s: Any) -> None:
+    """Negative, endless, no number, in words or missing: nobody may operate on it."""
+    topic, payload = changed("welcome", ("lease_s",), lease_s)
+    assert "lease_s" in refusal(topic, payload, Device(id=DEVICE))
+
+
+@pytest.mark.parametrize("outcome", ["COMMIT", "", None, 1, ...])
+def test_a_word_without_an_outcome_is_refused(outcome: Any) -> None:
+    """A person says commit or abort, and nothing else is taken for one of them."""
+    topic, payload = changed("heuristic", ("outcome",), outcome)
+    assert "body.outcome" in refusal(topic, payload, Device(id=DEVICE))
+
+
+def test_a_word_is_not_kept() -> None:
+    """A device that comes later must not find what a person meant for another moment."""
+    assert not encode(FLEET, EXAMPLES["heuristic"], DEVICE).retain
 
 
 @pytest.mark.parametrize("missing", ["v", "fleet", "kind", "body"])

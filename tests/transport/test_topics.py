@@ -38,6 +38,7 @@ orchestrator  1          aim/v1/{fleet}/to/{device}/welcome
 orchestrator  1          aim/v1/{fleet}/to/{device}/prepare
 orchestrator  1          aim/v1/{fleet}/to/{device}/decision
 orchestrator  1          aim/v1/{fleet}/to/{device}/catch-up
+orchestrator  1          aim/v1/{fleet}/to/{device}/heuristic
 orchestrator  1          aim/v1/{fleet}/to/{device}/fence
 device        1          aim/v1/{fleet}/from/{device}/hello
 device        1          aim/v1/{fleet}/from/{device}/vote
@@ -139,6 +140,7 @@ def test_a_device_does_not_subscribe_to_another_ones_messages() -> None:
     [
         ("welcome", None),
         ("catch-up", None),
+        ("heuristic", None),
         ("blob", DEVICE),
         ("vote", DEVICE),
         ("presence", DEVICE),
