@@ -19,7 +19,7 @@ Where = Callable[[Path], tuple[int | None, Path]]
 
 _FIXES: Final = {
     "missing": "add it",
-    "enable_lease": 'write enable_lease = "none"',
+    "enable_lease": 'write enable_lease = "none", or seconds without quotes',
     "finite_number": "write a finite number",
     "greater_than_equal": "use {ge:g} or more",
     "less_than_equal": "use {le:g} or less",

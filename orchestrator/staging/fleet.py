@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -9,15 +10,22 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.protocol.types import FLEET_DEVICES_MAX, ID_PATTERN
-from orchestrator.staging.fields import Strict, choice, number
+from orchestrator.staging.fields import Strict, number
 from orchestrator.staging.models import Kind, Mode
 from orchestrator.staging.rules import ERROR_TYPE, Found
 
 CONFIG_NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,16}){0,4}"
 """A file name without surprises: no separator, no leading or trailing dot, no blank."""
 
+_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,200}/?")
+
 GIMBALS_MAX: Final = 64
 GROUPS_MAX: Final = 16
+
+LEASE_MIN_S: Final = 2.0
+"""Below this, one lost answer or a busy link makes a healthy fleet hold."""
+
+LEASE_MAX_S: Final = 3600.0
 
 Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
 
@@ -92,20 +100,29 @@ class Timing(Strict):
     settle_s: float = number(
         5, 0.1, 3600, unit="s", what="Time after which a silent device is deferred."
     )
-    enable_lease: Literal["none"] = choice(
-        "none", what="How long a device may operate without hearing that it still may."
+    enable_lease: float | Literal["none"] = Field(
+        default="none",
+        description="How long a device may operate on one answer, or none. A device that hears"
+        " nothing for so long holds: this is the fleet's hover budget for losing the broker."
+        f" Unit: s. Range: {LEASE_MIN_S:g} to {LEASE_MAX_S:g}, or 'none'. Source: this project.",
     )
 
     @field_validator("enable_lease", mode="before")
     @classmethod
-    def _needs_a_serve(cls, value: Any) -> Any:
-        if value == "none":
+    def _is_a_lease(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value == "none" or (number and LEASE_MIN_S <= value <= LEASE_MAX_S):
             return value
         raise PydanticCustomError(
             "enable_lease",
-            "a lease needs an `aimctl serve` that renews it, which this version can't check: "
-            'only "none" is accepted',
+            'must be "none", or {low} to {high} seconds',
+            {"low": f"{LEASE_MIN_S:g}", "high": f"{LEASE_MAX_S:g}"},
         )
+
+    @property
+    def lease_s(self) -> float | None:
+        """How long an enable lease is, in s; ``None`` without."""
+        return None if self.enable_lease == "none" else float(self.enable_lease)
 
 
 class Device(Strict):
@@ -130,6 +147,10 @@ class FleetFile(Strict):
         max_length=100,
         description="Name of the locked configuration, and of its file on every device.",
     )
+    serve: str | None = Field(
+        default=None,
+        description="Where `aimctl serve` of this fleet listens: it renews the enable leases.",
+    )
     timing: Timing = Timing()
     gimbal: Annotated[dict[Id, GimbalProfile], Field(max_length=GIMBALS_MAX)] = Field(
         default={}, description="Hardware profiles by name."
@@ -148,9 +169,16 @@ class FleetFile(Strict):
             for name, table in value.items()
         }
 
+    @field_validator("serve")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value is None or _URL.fullmatch(value):
+            return value
+        raise PydanticCustomError("serve", "must be a URL such as http://127.0.0.1:8470")
+
     @model_validator(mode="after")
     def _obeys_the_rules(self) -> Self:
-        found = [*_profiles(self), *_devices(self)]
+        found = [*_leases(self), *_profiles(self), *_devices(self)]
         if found:
             text = "; ".join(message for _, message in found)
             raise PydanticCustomError(ERROR_TYPE, "{text}", {"text": text, "found": found})
@@ -159,6 +187,13 @@ class FleetFile(Strict):
     def profile_of(self, device: Device) -> GimbalProfile | None:
         """Return the hardware profile of ``device``, where it names one."""
         return None if device.gimbal is None else self.gimbal[device.gimbal]
+
+
+def _leases(fleet: FleetFile) -> list[Found]:
+    """Refuse leases that nobody renews: the whole fleet would hold when the first runs out."""
+    if fleet.timing.lease_s is None or fleet.serve is not None:
+        return []
+    return [(("timing", "enable_lease"), "a lease needs an `aimctl serve` that renews it")]
 
 
 def _profiles(fleet: FleetFile) -> list[Found]:

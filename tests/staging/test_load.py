@@ -22,8 +22,7 @@ BAD_FLEET = """\
 f.toml:2: error: fleet: 'Hazard 12' is not a name
 f.toml:3: error: config: '../aim.conf' is not a name
 f.toml:6: error: timing.clock_error_ms: 0 is below 1
-f.toml:7: error: timing.enable_lease: a lease needs an `aimctl serve` that renews it, which \
-this version can't check: only "none" is accepted
+f.toml:7: error: timing.enable_lease: must be "none", or 2 to 3600 seconds
 f.toml:9: error: gimbal.g30.torque_peak_nm: is missing
 f.toml:13: error: gimbal.g30.modes[1]: 'glide' is not 'lock', 'follow' or 'fpv'
 f.toml:17: error: device[0].kind: 'boat' is not 'drone', 'arm' or 'node'
@@ -55,6 +54,14 @@ BETWEEN = [
         FLEET.replace("[gimbal.g30]", '[gimbal.g30]\nname = "g31"'),
         "f.toml:4: error: gimbal.g30.name: must be 'g30', as its table",
     ),
+    (
+        HEAD + DRONE + "[timing]\nenable_lease = 30",
+        "f.toml:7: error: timing.enable_lease: a lease needs an `aimctl serve` that renews it",
+    ),
+    (
+        HEAD + 'serve = "localhost"\n' + DRONE,
+        "f.toml:3: error: serve: must be a URL such as http://127.0.0.1:8470",
+    ),
     (HEAD, "f.toml:1: error: device: is missing"),
     (HEAD + "device = []", "f.toml:3: error: device: needs at least 1, has 0"),
     (HEAD + DRONE + "colour = 1", "f.toml:6: error: device[0].colour: unknown key"),
@@ -76,6 +83,13 @@ def test_a_fleet_is_refused_by_line_and_key(toml: str, expected: str) -> None:
     assert [expected] == sayings(load_fleet, text(toml, "f.toml"))
 
 
+def test_a_lease_is_accepted_where_a_server_renews_it() -> None:
+    """A number of seconds is the fleet's hover budget; "none" is no lease."""
+    served = HEAD + 'serve = "http://127.0.0.1:8470"\n' + DRONE
+    assert 30.0 == load_fleet(text(served + "[timing]\nenable_lease = 30")).file.timing.lease_s
+    assert None is load_fleet(text(served)).file.timing.lease_s
+
+
 FIXES = [
     (HEAD + DRONE + 'gimbel = "g"', "did you mean gimbal?"),
     (HEAD + DRONE + "[timing]\nsettle = 3", "did you mean settle_s?"),
@@ -83,7 +97,8 @@ FIXES = [
     (HEAD + DRONE.replace("d-01", "D 1"), ("use lower-case letters, digits, '.', '_' and '-', "
      "at most 63")),
     (HEAD + DRONE + "[timing]\nsettle_s = 0", "use 0.1 or more"),
-    (HEAD + DRONE + "[timing]\nenable_lease = 3", 'write enable_lease = "none"'),
+    (HEAD + DRONE + "[timing]\nenable_lease = true",
+     'write enable_lease = "none", or seconds without quotes'),
     (HEAD + DRONE.replace("drone", "boat"), "use 'drone', 'arm' or 'node'"),
     (HEAD + DRONE + "[timing]\nsettle_s = '3'", "write a number without quotes"),
     (HEAD + DRONE + "[timing]\nzzz = 3",
