@@ -75,9 +75,14 @@ async def make_world(
 
     Raises OperatingError for URLs that are wrong (2) and a store that can't be opened (11).
     """
-    clock, ids = SystemClock(), RandomIds()
+    clock, ids, processes = SystemClock(), RandomIds(), LinuxProcesses()
+
+    def boot() -> tuple[str, float] | None:
+        boot_id = processes.boot_id
+        return None if boot_id is None else (boot_id, clock.monotonic())
+
     try:
-        opened = open_store(store, now=clock.now)
+        opened = open_store(store, now=clock.now, boot=boot)
     except StoreUnavailable as error:
         raise unreachable(f"the store can't be opened: {error}") from error
 
@@ -101,7 +106,7 @@ async def make_world(
             clock=clock,
             ids=ids,
             audience=audience,
-            processes=LinuxProcesses(),
+            processes=processes,
             faults=environment_faults(),
             program=program,
         )

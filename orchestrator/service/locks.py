@@ -8,16 +8,19 @@ Reading changes nothing. Taking is one guarded append of what the pure rules of
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.locksmith.liveness import Verdict, clock_time, judge
-from orchestrator.ports import Conflict, OutcomeUnknown, StoreUnavailable
+from orchestrator.locksmith.liveness import Verdict, clock_time, judge, judge_waiter
+from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, StoreUnavailable
 from orchestrator.protocol import lease
-from orchestrator.protocol.records import FleetState, LockState, Record, fold
+from orchestrator.protocol.fleet import FleetState, Waiter
+from orchestrator.protocol.fold import fold
+from orchestrator.protocol.records import Entry, LockState, Record, Verb
 from orchestrator.protocol.types import ID_PATTERN, Epoch, FleetId, Outcome, Owner
-from orchestrator.service.results import LockView
+from orchestrator.service.results import LockView, WaiterView
 from orchestrator.service.world import World
 
 TRIES_MAX: Final = 20
@@ -26,11 +29,16 @@ _LOCK_ID: Final = re.compile(rf"({ID_PATTERN})@(?:([1-9][0-9]{{0,8}})\.)?([0-9]{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A lock that this process holds, and the fold at which it does."""
+    """
+    A lock that this process holds, and the fold at which it does.
+
+    ``since`` is the monotonic instant before the append: from then on its lease counts.
+    """
 
     state: FleetState
     epoch: Epoch
     owner: Owner
+    since: float
 
 
 def parse_lock_id(text: str) -> tuple[FleetId, Epoch]:
@@ -46,12 +54,39 @@ def parse_lock_id(text: str) -> tuple[FleetId, Epoch]:
 
 
 async def read_fleet(world: World, fleet: FleetId) -> FleetState:
-    """Return the fold of the fleet's journal. Raises OperatingError where it can't be read."""
+    """
+    Return the fold of the fleet's journal. Raises OperatingError where it can't be read.
+
+    The world remembers the last one: a journal only grows, so only the news are read.
+    """
+    known = world.folds.get(fleet, FleetState(fleet=fleet))
+    world.folds[fleet] = state = await refresh(world, known)
+    return state
+
+
+async def fleets(world: World) -> tuple[FleetId, ...]:
+    """Return every fleet of the store, sorted. Raises OperatingError where it can't be read."""
     try:
-        entries = await world.store.read(fleet)
+        return tuple(await world.store.fleets())
     except StoreUnavailable as error:
         raise unreachable(f"the store can't be read: {error}") from error
-    return fold(FleetState(fleet=fleet), entries)
+
+
+async def entries(world: World, fleet: FleetId) -> Sequence[Entry]:
+    """Return the fleet's journal. Raises OperatingError where it can't be read."""
+    try:
+        return await world.store.read(fleet)
+    except StoreUnavailable as error:
+        raise unreachable(f"the store can't be read: {error}") from error
+
+
+async def refresh(world: World, state: FleetState) -> FleetState:
+    """Return the fold that ``state`` has become: for whoever looks again and again."""
+    try:
+        news = await world.store.read(state.fleet, state.head)
+    except StoreUnavailable as error:
+        raise unreachable(f"the store can't be read: {error}") from error
+    return fold(state, news)
 
 
 def unreachable(message: str) -> OperatingError:
@@ -62,41 +97,67 @@ def unreachable(message: str) -> OperatingError:
 
 
 async def look(world: World, state: FleetState) -> LockView:
-    """Return the fleet's lock with its owner's liveness."""
-    owner, liveness = state.lock.owner, None
+    """Return the fleet's lock with its owner's liveness, and that of everybody who waits."""
+    lock, owner, liveness = state.lock, state.lock.owner, None
+    leases = await _leases(world, state.fleet)
     if owner is not None:
-        held = await world.store.lease(state.fleet)
-        mine = held if held is not None and held.epoch == state.lock.epoch else None
-        liveness = judge(owner, mine, world.processes.look_for(owner), world.clock.now())
+        sighting = world.processes.look_for(owner)
+        liveness = judge(owner, leases.get(lock.epoch), sighting, world.stamp())
     shown = state.open or state.installed or state.last
-    config = "" if shown is None else shown.begun.config
     return LockView(
-        fleet=state.fleet, config=config, lock=state.lock, liveness=liveness, txn=state.open
+        fleet=state.fleet,
+        config="" if shown is None else shown.begun.config,
+        lock=lock,
+        liveness=liveness,
+        txn=state.open,
+        waiters=tuple(_waiter(world, waiter, leases) for waiter in lock.waiters),
+        reseeding=state.reseeding is not None,
     )
 
 
-async def acquire(world: World, fleet: FleetId, purpose: str) -> Held | LockView:
-    """
-    Take the free lock (row L), durably; or return who has it, for :func:`hot`.
+async def held_lock(world: World, fleet: FleetId, epoch: Epoch) -> LockView:
+    """Return the held lock of that id. Raises OperatingError (8) when it is another by now."""
+    state = await read_fleet(world, fleet)
+    if state.lock.epoch != epoch or state.lock.state is LockState.FREE:
+        raise not_the_lock(state, epoch)
+    return await look(world, state)
 
-    The caller must drive its transaction to the end and release.
+
+async def _leases(world: World, fleet: FleetId) -> Mapping[Claim, Lease]:
+    try:
+        return await world.store.leases(fleet)
+    except StoreUnavailable as error:
+        raise unreachable(f"the store can't be read: {error}") from error
+
+
+def _waiter(world: World, waiter: Waiter, leases: Mapping[Claim, Lease]) -> WaiterView:
+    owner = waiter.owner
+    sighting = world.processes.look_for(owner)
+    liveness = judge_waiter(owner, leases.get(waiter.ticket), sighting, world.stamp())
+    return WaiterView(waiter=waiter, liveness=liveness)
+
+
+Rule = Callable[[FleetState], tuple[Record, ...]]
+"""Returns one append's records for a fold, none if nothing is to be done, or raises."""
+
+
+async def change(world: World, fleet: FleetId, rule: Rule) -> FleetState:
     """
-    owner = world.processes.me(f"{world.program} {purpose}")
+    Append what ``rule`` returns for the present fold; after a conflict look, and ask it again.
+
+    Returns the fold after it. Raises what the rule raises, and OperatingError where the store is
+    away.
+    """
     state = await read_fleet(world, fleet)
     for _ in range(TRIES_MAX):
-        grant = lease.acquire(state, owner, purpose)
-        if isinstance(grant, lease.Hot):
-            return await look(world, state)
-        after = await append(world, state, grant)
-        if after is not None and after.lock.epoch == grant_epoch(grant):
-            return Held(state=after, epoch=after.lock.epoch, owner=owner)
-        state = await read_fleet(world, fleet)
+        records = rule(state)
+        if not records:
+            return state
+        after = await append(world, state, records)
+        if after is not None:
+            return after
+        state = await refresh(world, state)
     raise unreachable(f"the journal of {fleet} is too busy")
-
-
-def grant_epoch(records: tuple[Record, ...]) -> Epoch:
-    """Return the epoch that an acquire or resolve asks for."""
-    return next(record.epoch for record in records if record.kind == "lock_taken")
 
 
 async def append(
@@ -120,31 +181,46 @@ async def append(
 async def _whether_ours(
     world: World, state: FleetState, records: tuple[Record, ...]
 ) -> FleetState | None:
-    """After a lost answer, read what is stored: ours, or not (I24)."""
-    after = await read_fleet(world, state.fleet)
-    stored = await world.store.read(state.fleet, state.head)
-    mine = [entry.record for entry in stored[: len(records)]]
-    return after if mine == list(records) else None
+    """
+    After a lost answer, read what is stored: ours, or not (I24).
+
+    The fold ends with our own records: what somebody has appended after them is not ours. Raises
+    OperatingError (12) where that can't be read: then nobody knows.
+    """
+    try:
+        stored = await world.store.read(state.fleet, state.head)
+    except StoreUnavailable as error:
+        raise OperatingError(
+            f"outcome unknown: the store went away as it was written to: {error}",
+            exit_code=Exit.UNKNOWN,
+            next_command=f"aimctl lock show {state.fleet}",
+        ) from error
+    ours = stored[: len(records)]
+    return fold(state, ours) if [entry.record for entry in ours] == list(records) else None
 
 
-async def resolve(world: World, fleet: FleetId, epoch: Epoch, reason: str, command: str) -> Held:
+async def take(
+    world: World, fleet: FleetId, epoch: Epoch, reason: str, verb: Verb, command: str
+) -> Held:
     """
     Take the lock from whoever holds it, deciding ABORT where nothing is decided: one append.
 
     The caller must then fence the devices, drive the decision, end and release. Raises
     OperatingError with exit code 8 when ``epoch`` is not the lock's (any more).
     """
-    owner = world.processes.me(f"{world.program} {command}")
-    state = await read_fleet(world, fleet)
-    for _ in range(TRIES_MAX):
-        taken = lease.resolve(state, epoch, owner, reason)
+    owner, since = world.me(command), world.clock.monotonic()
+
+    def rule(state: FleetState) -> tuple[Record, ...]:
+        taken = lease.resolve(state, epoch, owner, reason, verb)
         if isinstance(taken, lease.NotTheLock):
             raise not_the_lock(state, epoch)
-        after = await append(world, state, taken)
-        if after is not None and after.lock.epoch == grant_epoch(taken):
-            return Held(state=after, epoch=after.lock.epoch, owner=owner)
-        state = await read_fleet(world, fleet)
-    raise unreachable(f"the journal of {fleet} is too busy")
+        return taken
+
+    after = await change(world, fleet, rule)
+    return Held(state=after, epoch=after.lock.epoch, owner=owner, since=since)
+
+
+# --- how it is told that it can't be had --------------------------------------------------------
 
 
 def not_the_lock(state: FleetState, epoch: Epoch) -> OperatingError:
@@ -161,18 +237,19 @@ def hot(view: LockView, config: str) -> OperatingError:
     """Make the HOT error: who holds the lock, what for, and the ways out."""
     config = view.config or config
     lines = [f"{config}: HOT", f"  held by   {_holder(view)}", f"  for       {_purpose(view)}"]
+    if view.waiters:
+        lines.append(f"  waiting   {len(view.waiters)}, next is {view.waiters[0].waiter.owner}")
+    document: dict[str, object] = {"type": "hot", "config": config, "lock": view.document()}
+    if view.lock.state is LockState.FREE:
+        lines.append("  next      wait in line: the same command with --wait-lock SECONDS")
+        document["next"] = f"aimctl lock show {view.fleet}"
+        return OperatingError("\n".join(lines), exit_code=Exit.HOT, document=document)
     force = f"aimctl lock force-unlock {view.id} --dry-run"
     ghost = view.liveness is not None and view.liveness.verdict is Verdict.GHOST
     proved = ghost and view.liveness is not None and view.liveness.proved
     why = "the owner is proved gone" if proved else "its lease ran out long ago"
-    way_out = f"{force}   (or: aimctl recover, {why})" if ghost else force
-    lines.append(f"  next      {way_out}")
-    document: dict[str, object] = {
-        "type": "hot",
-        "config": config,
-        "lock": view.document(),
-        "next": force,
-    }
+    lines.append(f"  next      {force}" + (f"   (or: aimctl recover, {why})" if ghost else ""))
+    document["next"] = force
     if ghost:
         document["recover"] = f"aimctl recover --fleet {view.fleet}"
     return OperatingError("\n".join(lines), exit_code=Exit.HOT, document=document)
@@ -181,17 +258,19 @@ def hot(view: LockView, config: str) -> OperatingError:
 def _holder(view: LockView) -> str:
     owner, live = view.lock.owner, view.liveness
     if owner is None or live is None:
-        return f"nobody, epoch {view.lock.epoch}"
-    process = live.evidence[0].removeprefix(f"pid {owner.pid} is ").removeprefix("running")
+        return f"nobody, epoch {view.lock.epoch}: it is for the first in line"
     renewed = "no lease is stored"
     if live.renewed_at is not None:
         renewed = f"last renewal {clock_time(live.renewed_at)}, {live.renewed_ago_s:.0f} s ago"
-    state = f"{process}; {renewed}" if process else f"running; {renewed}"
-    return f"{owner} ({state}), epoch {view.lock.epoch}"
+    return f"{owner} ({live.process}; {renewed}), epoch {view.lock.epoch}"
 
 
 def _purpose(view: LockView) -> str:
     txn = view.txn
+    if view.reseeding:
+        return f"a reseed of fleet {view.fleet}, which has not heard all devices yet"
+    if txn is None and view.lock.state is LockState.FREE:
+        return f"fleet {view.fleet}, no transaction is open"
     if txn is None:
         return f"{view.lock.purpose} on fleet {view.fleet}, no transaction is open"
     if txn.decided is None:

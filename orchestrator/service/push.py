@@ -11,12 +11,13 @@ from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import StoreUnavailable, Transport, TransportUnavailable
 from orchestrator.protocol.coordinator import Coordinator, Phase
 from orchestrator.protocol.evidence import Evidence
+from orchestrator.protocol.fleet import FleetState, Txn
 from orchestrator.protocol.orchestration import Push, Timing
-from orchestrator.protocol.records import FleetState, Txn
-from orchestrator.protocol.types import DeviceId, Digest, Outcome, Plan, TxnId
-from orchestrator.service import locks
+from orchestrator.protocol.types import DeviceId, Digest, Outcome, Plan, TxnId, Version
+from orchestrator.service import holding, locks
+from orchestrator.service.holding import OnWait, Want
 from orchestrator.service.reading import with_votes
-from orchestrator.service.resolving import contradicted
+from orchestrator.service.resolution import contradicted
 from orchestrator.service.results import LockView, PushedDevice, PushResult, word_since
 from orchestrator.service.session import Session, Watch
 from orchestrator.service.world import World
@@ -30,7 +31,9 @@ class PushOrder:
     What to push. ``blobs`` are the plan's canonical bytes, the manifest and every configuration.
 
     ``plan_digest`` is that of the plan's canonical bytes; ``timeout_s`` bounds the time to a
-    decision. ``started`` is called with the session, for Ctrl-C.
+    decision. ``started`` is called with the session, for Ctrl-C. ``wait_lock_s`` is how long to
+    wait in line for the lock; ``replan`` makes the order anew where the fleet has moved on
+    meanwhile, and without it the plan is stale then. ``on_wait`` is told who is before us.
     """
 
     plan: Plan
@@ -40,6 +43,9 @@ class PushOrder:
     timeout_s: float | None = None
     watch: Watch | None = None
     started: Callable[[Session], None] | None = None
+    wait_lock_s: float | None = None
+    replan: Callable[[Version], PushOrder] | None = None
+    on_wait: OnWait | None = None
 
 
 async def push(world: World, order: PushOrder) -> PushResult:
@@ -52,19 +58,25 @@ async def push(world: World, order: PushOrder) -> PushResult:
     plan, clock = order.plan, world.clock
     began = clock.monotonic()
     state = await locks.read_fleet(world, plan.fleet)
-    check_base(state, plan)
+    if order.wait_lock_s is None:
+        check_base(state, plan)
+    check_retired(state, plan)
     if nothing_to_do(state, plan):
         return _unchanged(state, order)
     try:
         async with world.connect(plan.fleet) as transport:
-            for blob in order.blobs:
-                await world.store.put_blob(blob)
+            await _store_blobs(world, order)
             staged = clock.monotonic()
-            held = await locks.acquire(world, plan.fleet, "push")
+            want = Want(purpose="push", wait_s=order.wait_lock_s, on_wait=order.on_wait)
+            held = await holding.acquire(world, plan.fleet, want)
             if isinstance(held, LockView):
                 view = await with_votes(world, transport, held)
                 raise locks.hot(view, plan.config)
             locked = clock.monotonic()
+            order = await _planned_anew(world, order, held.state)
+            if nothing_to_do(held.state, order.plan):  # whoever was before us has done it
+                await holding.release(world, plan.fleet, held.epoch, held.owner)
+                return _unchanged(held.state, order)
             session, coordinator = await _run(world, order, held, transport, locked - staged)
     except TransportUnavailable as error:
         raise locks.unreachable(f"the broker can't be reached: {error}") from error
@@ -72,6 +84,31 @@ async def push(world: World, order: PushOrder) -> PushResult:
         raise locks.unreachable(f"the store can't be used: {error}") from error
     marks = {"began": began, "staged": staged, "locked": locked, **session.marks}
     return _result(coordinator, order, session, _timing_ms(marks, clock.monotonic()))
+
+
+async def _store_blobs(world: World, order: PushOrder) -> None:
+    for blob in order.blobs:
+        await world.store.put_blob(blob)
+
+
+async def _planned_anew(world: World, order: PushOrder, state: FleetState) -> PushOrder:
+    """Return the order for the version that the fleet is at now, where it may be made anew."""
+    if order.replan is None or state.version == order.plan.base_version:
+        return order
+    anew = order.replan(state.version)
+    await _store_blobs(world, anew)
+    return replace(anew, watch=order.watch, started=order.started, timeout_s=order.timeout_s)
+
+
+def check_retired(state: FleetState, plan: Plan) -> None:
+    """Refuse a plan with a member that is out of the fleet for good."""
+    retired = sorted(state.retired.intersection(plan.members))
+    if retired:
+        raise OperatingError(
+            f"{', '.join(retired)} of {plan.fleet} is retired: remove it from the fleet file",
+            exit_code=Exit.INVALID,
+            next_command=f"aimctl devices list --fleet {plan.fleet}",
+        )
 
 
 def check_base(state: FleetState, plan: Plan) -> None:
@@ -125,7 +162,7 @@ async def _run(
     if held.state.version != order.plan.base_version:
         # Somebody pushed between our reading and our lock: give it back, and say so.
         coordinator.abort_cause = "the plan is stale"
-    session = Session(world, coordinator, transport, order.watch)
+    session = Session(world, coordinator, transport, order.watch, since=held.since)
     if order.started is not None:
         order.started(session)
     timer = None
@@ -271,7 +308,7 @@ def _judge(
             message=message,
             next_command=recover if result.deferred else None,
         )
-    return _committed(result, session, recover)
+    return _committed(coordinator.state, result, session, recover)
 
 
 def _stopped(session: Session) -> Exit:
@@ -280,9 +317,17 @@ def _stopped(session: Session) -> Exit:
     return Exit.TIMED_OUT if session.timed_out else Exit.ABORTED
 
 
-def _committed(result: PushResult, session: Session, recover: str) -> PushResult:
+def _left_out(state: FleetState) -> str:
+    """Name who is not a member any more and may go on operating an older version (I5)."""
+    names = sorted(state.outside - state.leased - state.retired)
+    return f". Left out, and stopped by no lease: {', '.join(names)}" if names else ""
+
+
+def _committed(
+    state: FleetState, result: PushResult, session: Session, recover: str
+) -> PushResult:
     if not result.deferred:
-        message = f"decided COMMIT: every device runs version {result.version}"
+        message = f"decided COMMIT: every device runs version {result.version}{_left_out(state)}"
         code = Exit.INTERRUPTED if session.interrupted else Exit.DONE
         return replace(result, exit_code=code, message=message)
     names = ", ".join(result.deferred)

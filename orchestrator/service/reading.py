@@ -10,9 +10,9 @@ from typing import Any, Final
 from orchestrator.ports import Received, Transport, TransportUnavailable
 from orchestrator.protocol import answers
 from orchestrator.protocol.evidence import Witness
+from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.messages import Hello, Presence, Report
-from orchestrator.protocol.records import Begun, Entry, FleetState, Record
-from orchestrator.protocol.types import DeviceId, Digest, FleetId, Version
+from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Digest, FleetId, Version
 from orchestrator.service import locks
 from orchestrator.service.results import DeviceWord, LockView, device_word, txn_document
 from orchestrator.service.session import alongside
@@ -40,6 +40,9 @@ class DeviceView:
     clock_error_ms: float | None
     heard_at: float | None
     deferred: bool
+    quarantined: bool = False
+    retired: bool = False
+    heuristic: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,10 @@ class FleetView:
 
     ``split`` is whether devices were heard to operate different versions; ``exceptions`` names
     the devices that no lease keeps from operating an old version (I5); ``asked`` is false where
-    the broker could not be reached, and ``why`` says so.
+    the broker could not be reached, and ``why`` says so. ``lease_s`` is how long an enable lease
+    is, ``None`` without; ``heuristics`` says of each device that operates, or has operated, on a
+    person's word how that agrees with the journal; ``contradictions`` what a device knows that
+    the journal lacks.
     """
 
     fleet: FleetId
@@ -60,6 +66,9 @@ class FleetView:
     exceptions: tuple[DeviceId, ...] = ()
     asked: bool = True
     why: str | None = None
+    lease_s: float | None = None
+    heuristics: Mapping[DeviceId, str] = field(default_factory=dict)
+    contradictions: Mapping[DeviceId, str] = field(default_factory=dict)
 
     @property
     def split(self) -> bool:
@@ -87,6 +96,9 @@ class FleetView:
                     "clock_error_ms": view.clock_error_ms,
                     "heard_at": view.heard_at,
                     "deferred": view.deferred,
+                    "quarantined": view.quarantined,
+                    "retired": view.retired,
+                    "heuristic": view.heuristic,
                 }
                 for device, view in self.devices.items()
             },
@@ -94,6 +106,9 @@ class FleetView:
             "exceptions": list(self.exceptions),
             "asked": self.asked,
             "why": self.why,
+            "enable_lease_s": self.lease_s,
+            "heuristics": dict(self.heuristics),
+            "contradictions": dict(self.contradictions),
         }
 
 
@@ -111,9 +126,12 @@ async def status(
     witness, why = Witness(), None
     try:
         async with world.connect(fleet) as transport:
-            await _ask(world, state, transport, witness, known, listen_s)
+            await call_the_roll(world, state, transport, witness, known, listen_s)
     except TransportUnavailable as error:
         why = str(error)
+    # Read after the devices were heard: what one of them knows of a transaction that has begun
+    # meanwhile is no sign of a store that was rolled back.
+    state = await locks.read_fleet(world, fleet)
     installed = state.installed
     devices = sorted({*known, *witness.devices})
     return FleetView(
@@ -125,29 +143,62 @@ async def status(
         exceptions=exceptions(state),
         asked=why is None,
         why=why,
+        lease_s=state.lease_s,
+        heuristics={device: heuristic(state, device) or "" for device in state.heuristics},
+        contradictions=contradictions(state, witness),
     )
 
 
+def contradictions(state: FleetState, witness: Witness) -> dict[DeviceId, str]:
+    """Return what each device knows that this journal lacks: then it was rolled back (§6)."""
+    told = {name: one.state for name, one in sorted(witness.devices.items()) if one.state}
+    found = {
+        name: answers.contradiction(state, one)
+        for name, one in told.items()
+        if name not in state.retired
+    }
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def heuristic(state: FleetState, device: DeviceId) -> str | None:
+    """Say how a person's word for a device agrees with the journal; ``None`` without one."""
+    word = state.heuristics.get(device)
+    if word is None:
+        return None
+    txn = answers.decided(state, word.txn)
+    if txn is None or txn.outcome is None:
+        return f"{word.outcome} by {word.by.user}, nothing is decided"
+    if txn.outcome is word.outcome:
+        return f"{word.outcome} by {word.by.user}, as it was decided"
+    return f"HEURISTIC_MIXED: {word.outcome} by {word.by.user}, decided was {txn.outcome}"
+
+
 def known_devices(state: FleetState, members: Sequence[DeviceId]) -> tuple[DeviceId, ...]:
-    """Return every device that the journal or the fleet file names."""
+    """Return every device that the journal or the fleet file names, left out or not."""
     txns = [txn for txn in (state.installed, state.open) if txn is not None]
-    named = {device for txn in txns for device in txn.begun.digests}
-    return tuple(sorted({*named, *state.deferred, *members}))
+    named = {device for txn in txns for device in (*txn.begun.digests, *txn.begun.excused)}
+    away = {*state.deferred, *state.quarantined, *state.retired, *state.heuristics, *state.outside}
+    return tuple(sorted({*named, *away, *members}))
 
 
 def exceptions(state: FleetState) -> tuple[DeviceId, ...]:
-    """Name the devices that may not know of the fleet's version: deferred and excused ones."""
-    excused = () if state.installed is None else state.installed.begun.excused
-    return tuple(sorted({*state.deferred, *excused}))
+    """
+    Name the devices that may operate what is not the fleet's version (I5, DESIGN §5).
+
+    Those are left out of it, in quarantine or retired, and no lease is known to end what they do;
+    or they operate on a person's word. Deferred ones hold, and are named for whoever waits.
+    """
+    away = {*state.outside, *state.quarantined, *state.retired} - state.leased
+    return tuple(sorted({*state.deferred, *away, *state.heuristics}))
 
 
-async def _ask(
+async def call_the_roll(
     world: World,
     state: FleetState,
     transport: Transport,
     witness: Witness,
     known: Sequence[DeviceId],
-    listen_s: float,
+    listen_s: float = LISTEN_S,
 ) -> None:
     """Make every device say what it is; tell again what deferred devices wait for."""
 
@@ -161,7 +212,8 @@ async def _ask(
             witness.fence_sent(world.clock.now())
             await transport.send(answers.ROLL_CALL)
             for txn in state.awaited().values():
-                await transport.send(answers.decision(state, txn))
+                if txn.begun.plan != NOT_KNOWN:  # each that waits is answered with its own plan
+                    await transport.send(answers.decision(state, txn))
         until = world.clock.monotonic() + listen_s
         while world.clock.monotonic() < until and not _all_heard(witness, known):
             await world.clock.sleep(POLL_S)
@@ -175,7 +227,7 @@ async def with_votes(world: World, transport: Transport, view: LockView) -> Lock
     if txn is None or txn.decided is not None:
         return view
     state, witness = await locks.read_fleet(world, view.fleet), Witness()
-    await _ask(world, state, transport, witness, tuple(txn.begun.digests), VOTES_LISTEN_S)
+    await call_the_roll(world, state, transport, witness, tuple(txn.begun.digests), VOTES_LISTEN_S)
     told = [witness.of(device).state for device in txn.begun.digests]
     if not any(told):
         return view
@@ -215,78 +267,13 @@ def _device_view(state: FleetState, witness: Witness, device: DeviceId) -> Devic
         clock_error_ms=None if error_s is None else round(error_s * 1e3, 3),
         heard_at=known.at,
         deferred=device in state.deferred,
+        quarantined=device in state.quarantined,
+        retired=device in state.retired,
+        heuristic=heuristic(state, device),
     )
 
 
 async def lock_list(world: World) -> tuple[LockView, ...]:
     """Return the lock of every fleet in the store."""
-    fleets = await world.store.fleets()
+    fleets = await locks.fleets(world)
     return tuple([await locks.look(world, await locks.read_fleet(world, f)) for f in fleets])
-
-
-# --- history ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One journal entry for people: when, what, by whom."""
-
-    index: int
-    at: float
-    kind: str
-    txn: str | None
-    seq: int | None
-    text: str
-
-
-async def history(world: World, fleet: FleetId) -> tuple[Line, ...]:
-    """Return the fleet's journal as a story, oldest first."""
-    entries = await world.store.read(fleet)
-    seqs: dict[str, int] = {}
-    lines = []
-    for entry in entries:
-        if isinstance(entry.record, Begun):
-            seqs[entry.record.txn] = entry.record.seq
-        lines.append(_line(entry, seqs))
-    return tuple(lines)
-
-
-def _line(entry: Entry, seqs: Mapping[str, int]) -> Line:
-    txn = getattr(entry.record, "txn", None)
-    return Line(
-        index=entry.index,
-        at=entry.at,
-        kind=entry.record.kind,
-        txn=txn,
-        seq=None if txn is None else seqs.get(txn),
-        text=tell(entry.record),
-    )
-
-
-def tell(record: Record) -> str:
-    """Say in one line what a record means."""
-    match record.kind:
-        case "lock_taken":
-            why = f" ({record.reason})" if record.reason else ""
-            return f"lock {record.state} by {record.owner} for {record.purpose}{why}"
-        case "lock_released":
-            return f"lock released by {record.by}"
-        case "begun":
-            return (
-                f"txn {record.seq} begun on version {record.base_version} with"
-                f" {len(record.digests)} members, bundle {record.bundle[:19]}"
-            )
-        case "abort_requested":
-            return f"abort requested by {record.by}: {record.reason}"
-        case "decided":
-            return f"decided {record.outcome.value.upper()}: {record.cause}{_refusals(record)}"
-        case "ended":
-            names = ", ".join(record.deferred)
-            return f"ended, deferred: {names}" if names else "ended, every member has followed"
-        case "settled":
-            return f"{record.device} has followed after all, at version {record.version}"
-
-
-def _refusals(record: Any) -> str:
-    told = [f"{device}: {'; '.join(why)}" for device, why in record.refused.items()]
-    return f" [{' | '.join(told)}]" if told else ""

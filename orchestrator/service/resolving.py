@@ -1,217 +1,158 @@
-"""The ways out of a HOT lock and of doubt: abort, recover, force-unlock."""
+"""The ways out of a HOT lock: force-unlock, break-glass, recover."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.locksmith.liveness import Verdict
-from orchestrator.ports import TransportUnavailable
-from orchestrator.protocol import answers
-from orchestrator.protocol.coordinator import Coordinator, Phase
-from orchestrator.protocol.orchestration import Goal, Resolve, Settle, Timing
-from orchestrator.protocol.records import AbortRequested, FleetState, LockState, Txn
-from orchestrator.protocol.types import DeviceId, Epoch, FleetId, Outcome, TxnId
+from orchestrator.locksmith.liveness import Verdict, may_act_unasked
+from orchestrator.locksmith.watch import Watch as Lookout
+from orchestrator.ports import Transport, TransportUnavailable
+from orchestrator.protocol import answers, lease
+from orchestrator.protocol.coordinator import Coordinator
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.orchestration import Resolve, Settle, Timing
+from orchestrator.protocol.records import LockState, Record, Verb
+from orchestrator.protocol.types import DeviceId, Epoch, FleetId, Outcome
 from orchestrator.service import locks
-from orchestrator.service.results import DeviceWord, LockView, device_word, txn_document
+from orchestrator.service.resolution import Resolution, resolved
+from orchestrator.service.results import LockView
 from orchestrator.service.session import Session, Watch
 from orchestrator.service.world import World
 
-NAMED_MAX: Final = 12
-OBEY_S: Final = 10.0
-"""How long ``abort`` waits to see its request obeyed."""
+WATCH_PAUSE_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """
-    What became of a fleet's lock and open transaction.
-
-    ``before`` is the lock as it was found; ``txn`` the transaction that was driven, if there was
-    one; ``deferred`` who has still not followed a decision; ``timing_ms`` the parts.
-    """
-
-    fleet: FleetId
-    before: LockView
-    action: str
-    txn: Txn | None
-    deferred: tuple[DeviceId, ...]
-    devices: dict[DeviceId, DeviceWord] = field(default_factory=dict)
-    timing_ms: dict[str, float] = field(default_factory=dict)
-    exit_code: Exit = Exit.DONE
-    message: str = ""
-    next_command: str | None = None
-
-    def document(self, kind: str) -> dict[str, Any]:
-        """Return the ``recover`` or ``force-unlock`` document."""
-        return {
-            "type": kind,
-            "fleet": self.fleet,
-            "lock": self.before.document(),
-            "action": self.action,
-            "txn": None if self.txn is None else txn_document(self.txn),
-            "decision": None if self.txn is None else self.txn.outcome,
-            "deferred": list(self.deferred),
-            "devices": dict(self.devices),
-            "timing_ms": dict(self.timing_ms),
-            "message": self.message,
-            "next": self.next_command,
-        }
-
-
-def foresee(view: LockView) -> str:
-    """Say exactly what a forced unlock of ``view`` would do; nothing is changed."""
+def foresee(view: LockView, verb: Verb = Verb.FORCE_UNLOCK) -> str:
+    """Say exactly what a verb would do to ``view``; nothing is changed."""
     txn = view.txn
+    if view.reseeding and verb is Verb.BREAK_GLASS:
+        return "refused: what was decided is not known until the reseed has heard the devices"
+    if view.reseeding:
+        return (
+            "a reseed is under way: whoever takes it over goes on hearing the devices, and nothing"
+            " is decided before that"
+        )
     if txn is None:
         return "no transaction is open: the epoch rises, and the lock is free"
     seq, members = txn.begun.seq, len(txn.begun.digests)
     if txn.decided is None:
+        fate = f"txn {seq} is undecided: ABORT is stored in the same write"
+        ends = f"and the fleet stays at version {txn.begun.base_version}"
+    else:
+        fate = f"txn {seq} is decided {txn.decided.outcome.value.upper()}"
+        commit = txn.outcome is Outcome.COMMIT
+        ends = f"and the fleet ends at version {seq}" if commit else "and that stands"
+    if verb is Verb.BREAK_GLASS:
         return (
-            f"txn {seq} is undecided: ABORT is stored in the same write, told to all {members}"
-            f" members, and the fleet stays at version {txn.begun.base_version}"
+            f"{fate}, {ends}; it is ended and the lock is freed at once: of {members} members each"
+            " that is not heard to have followed is quarantined until it re-joins"
         )
-    if txn.outcome is Outcome.COMMIT:
-        return (
-            f"txn {seq} is decided COMMIT: it is driven forward to all {members} members, and"
-            f" the fleet ends at version {seq}"
-        )
-    return f"txn {seq} is decided ABORT: that is told to all {members} members"
+    return f"{fate}, told to all {members} members, {ends}"
 
 
-async def force_unlock(
-    world: World,
-    fleet: FleetId,
-    epoch: Epoch,
-    reason: str,
-    timing: Timing,
-    watch: Watch | None = None,
-    *,
-    command: str = "lock force-unlock",
-) -> Resolution:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    Whose lock to resolve, and why; ``members`` and ``config`` are those of the fleet's file.
+
+    ``verb`` is kept in the journal, ``command`` in the owner that it names.
+    """
+
+    fleet: FleetId
+    epoch: Epoch
+    reason: str
+    timing: Timing
+    members: tuple[DeviceId, ...] = ()
+    config: str = ""
+    verb: Verb = Verb.FORCE_UNLOCK
+    command: str = "lock force-unlock"
+    watch: Watch | None = None
+
+
+async def force_unlock(world: World, order: Order) -> Resolution:
     """
     Take the lock whoever holds it, and resolve: who drives changes, the decision does not.
 
     Raises OperatingError: 8 when the epoch is not the lock's, 11 when store or broker are away.
     Without a broker nothing is taken: a resolver that can tell nobody helps nobody.
     """
-    before = await locks.look(world, await locks.read_fleet(world, fleet))
+    before = await locks.look(world, await locks.read_fleet(world, order.fleet))
     began = world.clock.monotonic()
     try:
-        async with world.connect(fleet) as transport:
+        async with world.connect(order.fleet) as transport:
             connected = world.clock.monotonic()
-            held = await locks.resolve(world, fleet, epoch, reason, command)
-            taken = world.clock.monotonic()
-            coordinator = Coordinator(
-                held.state, goal=Resolve(), timing=timing, epoch=held.epoch, owner=held.owner
+            held = await locks.take(
+                world, order.fleet, order.epoch, order.reason, order.verb, order.command
             )
-            await Session(world, coordinator, transport, watch).run()
+            taken = world.clock.monotonic()
+            coordinator = await drive(world, order, held, transport)
     except TransportUnavailable as error:
         raise locks.unreachable(f"the broker can't be reached: {error}") from error
     timing_ms = _parts_ms(began, connected, taken, world.clock.monotonic())
-    return _resolved(coordinator, before, "resolved", timing_ms)
+    return resolved(coordinator, before, "resolved", timing_ms)
 
 
-def _parts_ms(began: float, connected: float, taken: float, end: float) -> dict[str, float]:
-    parts = {"connect": connected - began, "take": taken - connected, "drive": end - taken}
-    return {name: round(s * 1e3, 3) for name, s in {**parts, "total": end - began}.items()}
-
-
-def _resolved(
-    coordinator: Coordinator, before: LockView, action: str, timing_ms: dict[str, float]
-) -> Resolution:
-    state, txn = coordinator.state, coordinator.finished
-    deferred = tuple(state.deferred)
-    resolution = Resolution(
-        fleet=state.fleet,
-        before=before,
-        action=action,
-        txn=txn,
-        deferred=deferred,
-        devices={d: device_word(e) for d, e in sorted(coordinator.witness.devices.items())},
-        timing_ms=timing_ms,
+async def drive(world: World, order: Order, held: locks.Held, transport: Transport) -> Coordinator:
+    """Drive what is open under a lock that was taken, to its end, and free it."""
+    goal = Resolve(members=order.members, config=order.config or _config(held.state))
+    coordinator = Coordinator(
+        held.state, goal=goal, timing=order.timing, epoch=held.epoch, owner=held.owner
     )
-    return _with_words(resolution, coordinator)
+    await Session(world, coordinator, transport, order.watch, since=held.since).run()
+    return coordinator
 
 
-def _with_words(found: Resolution, coordinator: Coordinator) -> Resolution:
-    code, message, following = Exit.DONE, "", None
-    names = ", ".join(found.deferred)
-    if coordinator.phase is Phase.FENCED:
-        code, message = Exit.FENCED, "fenced: somebody else has taken the lock meanwhile"
-        following = "aimctl lock list"
-    elif coordinator.phase in {Phase.UNKNOWN, Phase.STOPPED}:
-        code, message = Exit.UNKNOWN, "the store went away before the end was stored"
-        following = f"aimctl recover --fleet {found.fleet}"
-    elif coordinator.contradiction is not None:
-        code, message = Exit.UNKNOWN, contradicted(coordinator.contradiction)
-        following = "aimctl doctor"
-    elif found.deferred:
-        code, message = Exit.ACTIVATING, f"not settled yet on: {names}"
-        following = f"aimctl recover --fleet {found.fleet}"
-    else:
-        code, message = _whole(found, coordinator)
-    if found.txn is not None and found.txn.outcome is not None:
-        message = f"txn {found.txn.begun.seq}: {found.txn.outcome.value.upper()}; {message}"
-    return Resolution(
-        **{
-            name: getattr(found, name)
-            for name in found.__slots__
-            if name not in {"exit_code", "message", "next_command"}
-        },
-        exit_code=code,
-        message=message,
-        next_command=following,
-    )
+def _config(state: FleetState) -> str:
+    known = state.open or state.installed or state.last
+    return "" if known is None else known.begun.config
 
 
-def contradicted(why: str) -> str:
-    """Say that the store can't be this fleet's, or not the latest of it."""
-    return f"the store was rolled back, or is not this fleet's: {why}"
+# --- break-glass --------------------------------------------------------------------------------
 
 
-def _whole(found: Resolution, coordinator: Coordinator) -> tuple[Exit, str]:
-    """Say that the fleet is whole only where every member was heard to operate its version."""
-    state = coordinator.state
-    members = () if state.installed is None else tuple(state.installed.begun.digests)
-    version = state.version
-    unheard = [d for d in members if not coordinator.witness.settled(d, state)]
-    if not unheard:
-        return Exit.DONE, f"the lock is free and the fleet is whole, at version {version}"
-    code = Exit.ACTIVATING if found.action == "settled" else Exit.DONE
-    names = ", ".join(unheard[:NAMED_MAX]) + (" ..." if len(unheard) > NAMED_MAX else "")
-    return code, f"the lock is free; not heard to operate version {version} yet: {names}"
-
-
-# --- recover ----------------------------------------------------------------------------------
-
-
-async def recover(
-    world: World, fleet: FleetId, timing: Timing, watch: Watch | None = None
-) -> Resolution:
+async def break_glass(world: World, order: Order) -> Resolution:
     """
-    Resolve a ghost's lock, and answer the devices that wait; never take a living owner's lock.
+    Free the lock at once, whoever can be reached: verb 4 of DESIGN §6.
 
-    With a free lock it answers devices that are deferred or hold after a restart, for at most
-    ``settle_s``.
+    Every member that was not heard to have followed is quarantined, by name. Then the decision is
+    told to whoever can be reached, for ``settle_s``. Raises OperatingError: 8 when the epoch is
+    not the lock's, 6 in the middle of a reseed, 11 when the store is away; a broker that is away
+    keeps nobody from it.
     """
-    state = await locks.read_fleet(world, fleet)
-    view = await locks.look(world, state)
-    if state.lock.state is LockState.FREE:
-        return await _settle(world, state, view, timing, watch)
-    if view.liveness is None or view.liveness.verdict is not Verdict.GHOST:
-        raise locks.hot(view, view.config)
-    reason = f"recover: {'; '.join(view.liveness.evidence)}"
-    return await force_unlock(
-        world, fleet, state.lock.epoch, reason, timing, watch, command="recover"
-    )
+    before = await locks.look(world, await locks.read_fleet(world, order.fleet))
+    began, owner = world.clock.monotonic(), world.me(order.command)
+
+    def rule(state: FleetState) -> tuple[Record, ...]:
+        records = lease.break_glass(state, order.epoch, owner, order.reason)
+        if isinstance(records, lease.NotTheLock):
+            raise locks.not_the_lock(state, order.epoch)
+        if isinstance(records, lease.Refused):
+            raise OperatingError(
+                records.why,
+                exit_code=Exit.HOT,
+                next_command=f"aimctl reseed --fleet {order.fleet} --dry-run",
+            )
+        return records
+
+    state = await locks.change(world, order.fleet, rule)
+    taken = world.clock.monotonic()
+    coordinator, why = await tell_decisions(world, state, order.timing, order.watch)
+    timing_ms = _parts_ms(began, began, taken, world.clock.monotonic())
+    found = resolved(coordinator, before, "broken", timing_ms)
+    if why is None:
+        return found
+    message = f"{found.message}. The broker can't be reached ({why}): nobody was told"
+    return replace(found, message=message)
 
 
-async def _settle(
-    world: World, state: FleetState, view: LockView, timing: Timing, watch: Watch | None
-) -> Resolution:
+async def tell_decisions(
+    world: World, state: FleetState, timing: Timing, watch: Watch | None
+) -> tuple[Coordinator, str | None]:
+    """Tell old decisions to whoever listens; return who was heard, and why nobody could be."""
     members = () if state.installed is None else tuple(state.installed.begun.digests)
-    goal: Goal = Settle(until=world.clock.now() + timing.settle_s, members=members)
+    goal = Settle(until=world.clock.now() + timing.settle_s, members=members)
     coordinator = Coordinator(state, goal=goal, timing=timing)
     try:
         async with world.connect(state.fleet) as transport:
@@ -219,75 +160,60 @@ async def _settle(
             await transport.send(answers.ROLL_CALL)
             await Session(world, coordinator, transport, watch).run()
     except TransportUnavailable as error:
-        raise locks.unreachable(f"the broker can't be reached: {error}") from error
-    return _resolved(coordinator, view, "settled", {})
+        return coordinator, str(error)
+    return coordinator, None
 
 
-# --- abort ------------------------------------------------------------------------------------
+def _parts_ms(began: float, connected: float, taken: float, end: float) -> dict[str, float]:
+    parts = {"connect": connected - began, "take": taken - connected, "drive": end - taken}
+    return {name: round(s * 1e3, 3) for name, s in {**parts, "total": end - began}.items()}
 
 
-async def request_abort(world: World, txn_id: TxnId, reason: str) -> tuple[FleetState, Txn]:
+# --- recover ----------------------------------------------------------------------------------
+
+
+async def recover(world: World, order: Order) -> Resolution:
     """
-    Ask the living owner of an undecided transaction to abort it; wait to see it obeyed.
+    Resolve a ghost's lock, and answer the devices that wait; never take a living owner's lock.
 
-    Returns the fold and the transaction as they are then. Raises OperatingError: 2 for an
-    unknown txn, 6 where the owner is a ghost, 5 where COMMIT is decided already.
+    With a free lock it answers devices that are deferred, quarantined or hold after a restart,
+    for at most ``settle_s``. The epoch of ``order`` is not looked at: it is the ghost's.
     """
-    state, txn = await _find_open(world, txn_id)
+    state = await locks.read_fleet(world, order.fleet)
     view = await locks.look(world, state)
-    if view.liveness is not None and view.liveness.verdict is Verdict.GHOST:
-        raise locks.hot(view, txn.begun.config)
-    record = AbortRequested(txn=txn.begun.txn, by=world.processes.me(world.program), reason=reason)
-    for _ in range(locks.TRIES_MAX):
-        if state.open is None or state.open.decided is not None:
-            break
-        after = await locks.append(world, state, (record,))
-        if after is not None:
-            break
-        state = await locks.read_fleet(world, state.fleet)
-    return await _see_obeyed(world, state.fleet, txn_id, txn)
-
-
-async def _find_open(world: World, txn_id: TxnId) -> tuple[FleetState, Txn]:
-    for fleet in await world.store.fleets():
-        state = await locks.read_fleet(world, fleet)
-        txn = _named(state, txn_id)
-        if txn is not None:
-            _refuse_decided(txn)
-            return state, txn
-    raise OperatingError(
-        f"no transaction {txn_id} is open in this store",
-        exit_code=Exit.USAGE,
-        next_command="aimctl history",
+    if state.lock.state is LockState.FREE:
+        coordinator, why = await tell_decisions(world, state, order.timing, order.watch)
+        if why is not None:
+            raise locks.unreachable(f"the broker can't be reached: {why}")
+        return resolved(coordinator, view, "settled", {})
+    if not await still_a_ghost(world, view):
+        raise locks.hot(view, view.config)
+    evidence = () if view.liveness is None else view.liveness.evidence
+    reason = f"recover: {'; '.join(evidence)}"
+    ghost = replace(
+        order, epoch=state.lock.epoch, reason=reason, verb=Verb.RECOVER, command="recover"
     )
+    return await force_unlock(world, ghost)
 
 
-def _named(state: FleetState, txn_id: TxnId) -> Txn | None:
-    """Find a transaction by its id, or as FLEET/SEQ."""
-    for txn in (state.open, state.last, state.installed):
-        if txn is not None and txn_id in {txn.begun.txn, f"{state.fleet}/{txn.begun.seq}"}:
-            return txn
-    return None
+async def still_a_ghost(world: World, view: LockView) -> bool:
+    """
+    Whether nobody needs to be asked before the lock is resolved (I20).
 
-
-def _refuse_decided(txn: Txn) -> None:
-    if txn.outcome is Outcome.COMMIT:
-        raise OperatingError(
-            f"txn {txn.begun.txn} is decided COMMIT; a decision never changes",
-            exit_code=Exit.ACTIVATING,
-            next_command="aimctl status",
-        )
-
-
-async def _see_obeyed(
-    world: World, fleet: FleetId, txn_id: TxnId, known: Txn
-) -> tuple[FleetState, Txn]:
-    until = world.clock.monotonic() + OBEY_S
+    A verdict by the wall clocks of two machines needs our own observation as well: the lease must
+    stand still before our eyes for its whole TTL.
+    """
+    live, epoch = view.liveness, view.lock.epoch
+    if live is None or live.verdict is not Verdict.GHOST:
+        return False
+    lookout, first = Lookout(), None
     while True:
-        state = await locks.read_fleet(world, fleet)
-        txn = _named(state, txn_id)
-        if txn is not None:
-            known = txn
-        if known.decided is not None or world.clock.monotonic() > until:
-            return state, known
-        await world.clock.sleep(0.1)
+        held = (await world.store.leases(view.fleet)).get(epoch)
+        now = world.clock.monotonic()
+        unchanged_s = 0.0 if held is None else lookout.unchanged_s(held, now)
+        if may_act_unasked(live, unchanged_s):
+            return True
+        if held is None or (first is not None and held != first):
+            return False  # it was renewed, or is somebody else's by now
+        first = held
+        await world.clock.sleep(WATCH_PAUSE_S)

@@ -15,8 +15,8 @@ from orchestrator.errors import Exit
 from orchestrator.locksmith.liveness import Liveness
 from orchestrator.protocol.device import Holding
 from orchestrator.protocol.evidence import Evidence
-from orchestrator.protocol.records import Lock, Txn
-from orchestrator.protocol.types import DeviceId, Digest, FleetId, Outcome, TxnId, Version
+from orchestrator.protocol.fleet import Lock, Txn, Waiter
+from orchestrator.protocol.types import DeviceId, Digest, FleetId, Outcome, Owner, TxnId, Version
 
 
 class DeviceWord(StrEnum):
@@ -121,8 +121,31 @@ class PushResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaiterView:
+    """One who waits for a lock, and whether they live."""
+
+    waiter: Waiter
+    liveness: Liveness
+
+    def document(self) -> dict[str, Any]:
+        """Return one element of ``waiters``."""
+        waiter = self.waiter
+        return {
+            "ticket": waiter.ticket,
+            "owner": owner_document(waiter.owner),
+            "purpose": waiter.purpose,
+            "since": waiter.since,
+            "liveness": _liveness_document(self.liveness),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockView:
-    """A fleet's lock, its owner's liveness and the transaction in flight."""
+    """
+    A fleet's lock, its owner's liveness, who waits for it, and the transaction in flight.
+
+    ``reseeding`` says that a reseed has not heard all devices yet.
+    """
 
     fleet: FleetId
     config: str
@@ -130,6 +153,8 @@ class LockView:
     liveness: Liveness | None
     txn: Txn | None
     votes: int | None = None
+    waiters: tuple[WaiterView, ...] = ()
+    reseeding: bool = False
 
     @property
     def id(self) -> str:
@@ -144,23 +169,37 @@ class LockView:
             "fleet": self.fleet,
             "config": self.config,
             "state": self.lock.state,
-            "owner": None if owner is None else _owner_document(owner),
+            "owner": None if owner is None else owner_document(owner),
             "epoch": self.lock.epoch.number,
+            "incarnation": self.lock.epoch.incarnation,
             "purpose": self.lock.purpose,
             "reason": self.lock.reason,
             "since": self.lock.since or None,
             "renewed_ago_s": None if live is None else live.renewed_ago_s,
             "expires_in_s": None if live is None else live.expires_in_s,
-            "liveness": None
-            if live is None
-            else {"verdict": live.verdict, "proved": live.proved, "evidence": list(live.evidence)},
+            "liveness": None if live is None else _liveness_document(live),
             "txn": None if self.txn is None else txn_document(self.txn),
-            "waiters": [],
+            "waiters": [one.document() for one in self.waiters],
+            "release_requested": _request_document(self.lock),
+            "reseeding": self.reseeding,
         }
 
 
-def _owner_document(owner: Any) -> dict[str, Any]:
+def owner_document(owner: Owner) -> dict[str, Any]:
+    """Return who somebody is, with the kernel's evidence."""
     return {name: getattr(owner, name) for name in owner.__slots__}
+
+
+def _liveness_document(live: Liveness) -> dict[str, Any]:
+    return {"verdict": live.verdict, "proved": live.proved, "evidence": list(live.evidence)}
+
+
+def _request_document(lock: Lock) -> dict[str, Any] | None:
+    asked, answered = lock.release_requested, lock.release_answered
+    if asked is None:
+        return None
+    answer = None if answered is None else answered.answer
+    return {"by": str(asked.by), "reason": asked.reason, "answer": answer}
 
 
 def txn_document(txn: Txn) -> dict[str, Any]:
@@ -183,4 +222,5 @@ def txn_document(txn: Txn) -> dict[str, Any]:
         "decided_at": txn.decided_at,
         "ended_at": txn.ended_at,
         "deferred": [] if txn.ended is None else list(txn.ended.deferred),
+        "quarantined": [] if txn.ended is None else list(txn.ended.quarantined),
     }

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar, get_args
 
 from orchestrator.driver import Driver
-from orchestrator.locksmith.keeper import Keeper
+from orchestrator.locksmith.keeper import Keeper, Lost
 from orchestrator.ports import Reconnected, StoreUnavailable, Transport
 from orchestrator.protocol.coordinator import FINAL, Coordinator, Phase
 from orchestrator.protocol.messages import DeviceMessage, Hello
@@ -52,7 +52,8 @@ class Session:
     """
     Runs ``coordinator`` until it is final.
 
-    ``watch`` is called after every step: a live display reads the coordinator there. ``marks``
+    ``watch`` is called after every step: a live display reads the coordinator there. ``since`` is
+    the monotonic instant before the lock was taken, from which its lease counts. ``marks``
     holds the monotonic instants at which the journal reached begun, decided and ended.
     """
 
@@ -62,6 +63,8 @@ class Session:
         coordinator: Coordinator,
         transport: Transport,
         watch: Watch | None = None,
+        *,
+        since: float | None = None,
     ) -> None:
         self._world = world
         self._coordinator = coordinator
@@ -73,6 +76,10 @@ class Session:
             coordinator, self._host, tick=Tick, audience=world.audience, on_step=self._stepped
         )
         self._votes_seen = 0
+        self._since = since
+        self._enough = False
+        self.on_message: Callable[[DeviceMessage], None] | None = None
+        """Called with each message of a device: for whoever counts them; it must not block."""
         self.interrupted = False
         self.timed_out = False
         self.marks: dict[str, float] = {}
@@ -86,18 +93,23 @@ class Session:
                 self._world.store,
                 self._world.clock,
                 fleet=self._fleet,
-                epoch=epoch,
+                claim=epoch,
                 owner=owner,
                 lost=self._lease_lost,
+                since=self._since,
             )
             background.append(keeper.run())
         await alongside(self._main(), *background)
 
     async def _main(self) -> None:
-        await self._driver.run(until=lambda: self._coordinator.phase in FINAL)
+        await self._driver.run(until=lambda: self._enough or self._coordinator.phase in FINAL)
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self._host.drain()
+
+    def enough(self) -> None:
+        """End after this step, whatever the coordinator still has in mind: only for Settle."""
+        self._enough = True
 
     def interrupt(self) -> None:
         """Take the operator's Ctrl-C: before the decision abort, after it only detach."""
@@ -121,6 +133,8 @@ class Session:
             if isinstance(item, Reconnected):
                 self._driver.tell(Connected())
             elif isinstance(item.message, _FROM_DEVICES):
+                if self.on_message is not None:
+                    self.on_message(item.message)
                 await self._hear(item.message, item.at)
 
     async def _hear(self, message: DeviceMessage, at: float) -> None:
@@ -151,8 +165,8 @@ class Session:
             self._driver.tell(Journaled(entries=tuple(entries)))
         return True
 
-    async def _lease_lost(self) -> None:
-        """Look who has the lock before stopping: taken (fenced) or merely not renewable."""
+    async def _lease_lost(self, _why: Lost) -> None:
+        """Look who has the lock before stopping: the journal says whether we are fenced."""
         await self._read_news()
         self._driver.tell(LeaseLost())
 

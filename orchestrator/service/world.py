@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.faultpoints import FaultPoints
 from orchestrator.locksmith.processes import ProcessTable
-from orchestrator.ports import Audience, Clock, Ids, Store, Transport
-from orchestrator.protocol.types import FleetId
+from orchestrator.ports import Audience, Clock, Ids, Stamp, Store, Transport
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.types import FleetId, Owner
 
 Connect = Callable[[FleetId], AbstractAsyncContextManager[Transport]]
 """Makes the orchestrator's transport of a fleet; entering it raises TransportUnavailable."""
@@ -27,3 +28,14 @@ class World:
     processes: ProcessTable
     faults: FaultPoints
     program: str = "aimctl"
+    folds: dict[FleetId, FleetState] = field(default_factory=dict)
+    """The last fold of each fleet that was read from ``store``; see ``locks.read_fleet``."""
+
+    def stamp(self) -> Stamp:
+        """Return this instant by both clocks: what a lease is judged by."""
+        clock = self.clock
+        return Stamp(utc_s=clock.now(), boot_id=self.processes.boot_id, boot_s=clock.monotonic())
+
+    def me(self, purpose: str) -> Owner:
+        """Return this process as the owner of a lock."""
+        return self.processes.me(f"{self.program} {purpose}")

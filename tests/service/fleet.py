@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drone_sim.disk import CrashDisk
 from orchestrator.agent import Agent, AgentPorts, FileAndHook, open_slots
@@ -18,8 +19,9 @@ from orchestrator.protocol.device import Check
 from orchestrator.protocol.messages import DeviceState
 from orchestrator.protocol.orchestration import Timing
 from orchestrator.protocol.ready import Notice
-from orchestrator.protocol.types import DeviceId, Digest, FleetId, Plan
+from orchestrator.protocol.types import DeviceId, Digest, Epoch, FleetId, Plan
 from orchestrator.service.push import PushOrder
+from orchestrator.service.resolving import Order
 from orchestrator.service.world import World
 from orchestrator.staging.canonical import digest_of
 from orchestrator.staging.plan import decode_plan, encode_plan
@@ -152,6 +154,31 @@ class Fleet:
         return {drone.active for drone in self.drones.values()}
 
 
+def resolving(epoch: Epoch | None = None, reason: str = "drill", **more: Any) -> Order:
+    """Whose lock to resolve: the fleet's, as its file would say."""
+    members = tuple(more.pop("members", ()))
+    return Order(
+        fleet=FLEET,
+        epoch=epoch or Epoch(),
+        reason=reason,
+        timing=TIMING,
+        members=members,
+        config=CONFIG,
+        **more,
+    )
+
+
+def new_store() -> MemoryStore:
+    """A store that stamps what it writes as that of a real process does."""
+    clock, processes = SystemClock(), LinuxProcesses()
+
+    def boot() -> tuple[str, float] | None:
+        boot_id = processes.boot_id
+        return None if boot_id is None else (boot_id, clock.monotonic())
+
+    return MemoryStore(now=clock.now, boot=boot)
+
+
 def order(base: int, data: bytes, devices: Sequence[str], timing: Timing = TIMING) -> PushOrder:
     """A push of the same bytes to every device."""
     digest = digest_of(data)
@@ -174,7 +201,7 @@ async def fleet_of(count: int) -> AsyncIterator[Fleet]:
         for drone in drones.values():
             await drone.start()
             stack.push_async_callback(_stop, drone)
-        yield Fleet(broker=broker, store=MemoryStore(now=SystemClock().now), drones=drones)
+        yield Fleet(broker=broker, store=new_store(), drones=drones)
 
 
 async def _stop(drone: Drone) -> None:

@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.protocol.records import LockState
+from orchestrator.protocol.records import LeaseHorizon, LockState
 from orchestrator.protocol.types import DeviceId, Outcome
-from orchestrator.service.locks import Held, acquire, read_fleet
+from orchestrator.service.holding import Want, acquire
+from orchestrator.service.locks import Held, change, read_fleet
 from orchestrator.service.push import push
-from orchestrator.service.reading import history, status
+from orchestrator.service.reading import status
 from orchestrator.service.resolving import force_unlock, recover
+from orchestrator.service.story import history
 from orchestrator.storage.memory import MemoryStore
 from orchestrator.wiring import SystemClock
-from tests.service.fleet import FLEET, NEW, OLD, TIMING, Drone, Fleet, fleet_of, order
+from tests.service.fleet import FLEET, NEW, OLD, TIMING, Drone, Fleet, fleet_of, order, resolving
 
 D1, D2, D3 = (DeviceId(f"d-0{number}") for number in (1, 2, 3))
 
@@ -79,7 +81,7 @@ async def test_an_offline_device_aborts_and_is_deferred_until_it_has_heard() -> 
         assert 1 == len(waiting)
 
         await fleet.drones[D3].start()
-        healed = await recover(fleet.world(), FLEET, TIMING)
+        healed = await recover(fleet.world(), resolving())
 
         assert (Exit.DONE, ()) == (healed.exit_code, healed.deferred)
         assert ({1}, {OLD}) == (fleet.versions(), fleet.files())
@@ -101,7 +103,7 @@ async def test_a_device_that_lost_power_after_its_yes_follows_later() -> None:
         assert (Exit.ACTIVATING, (D3,), 2) == (done.exit_code, done.deferred, done.version)
         await drone.start()
         assert drone.state.operating is None
-        healed = await recover(fleet.world(), FLEET, TIMING)
+        healed = await recover(fleet.world(), resolving())
         assert Exit.DONE is healed.exit_code
         assert ({2}, {NEW}) == (fleet.versions(), fleet.files())
 
@@ -115,7 +117,7 @@ async def test_a_restarted_fleet_holds_until_somebody_answers() -> None:
             await drone.start()
         assert {None} == fleet.versions()
 
-        await recover(fleet.world(), FLEET, TIMING)
+        await recover(fleet.world(), resolving())
 
         assert {1} == fleet.versions()
 
@@ -130,7 +132,7 @@ async def test_a_replaced_unit_is_caught_up() -> None:
         await fresh.start()
         everybody = {**fleet.drones, D2: fresh}
 
-        await recover(fleet.world(), FLEET, TIMING)
+        await recover(fleet.world(), resolving())
 
         assert {1} == {one.state.operating for one in everybody.values()}
         assert OLD == fresh.active
@@ -142,7 +144,7 @@ async def test_a_held_lock_is_hot_and_a_forced_unlock_frees_it() -> None:
     """A push that meets a holder ends HOT; force-unlock of the exact lock id resolves it."""
     async with fleet_of(2) as fleet:
         await installed(fleet)
-        held = await acquire(fleet.world(), FLEET, "push")
+        held = await acquire(fleet.world(), FLEET, Want(purpose="push"))
         assert isinstance(held, Held)
         with pytest.raises(OperatingError) as raised:
             await push(fleet.world(), order(1, NEW, list(fleet.drones)))
@@ -150,9 +152,9 @@ async def test_a_held_lock_is_hot_and_a_forced_unlock_frees_it() -> None:
         assert raised.value.message.startswith("aim_lock_config.conf: HOT\n  held by ")
 
         with pytest.raises(OperatingError) as stale:
-            await force_unlock(fleet.world(), FLEET, held.epoch.next(), "drill", TIMING)
+            await force_unlock(fleet.world(), resolving(held.epoch.next()))
         assert Exit.PLAN_STALE is stale.value.exit_code
-        freed = await force_unlock(fleet.world(), FLEET, held.epoch, "drill", TIMING)
+        freed = await force_unlock(fleet.world(), resolving(held.epoch))
         assert Exit.DONE is freed.exit_code
 
         done = await push(fleet.world(), order(1, NEW, list(fleet.drones)))
@@ -168,7 +170,7 @@ async def test_the_holder_that_is_forced_out_ends_fenced() -> None:
         pushing = asyncio.create_task(push(fleet.world(), order(1, NEW, list(fleet.drones), slow)))
         while (state := await read_fleet(fleet.world(), FLEET)).open is None:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        resolved = await force_unlock(fleet.world(), FLEET, state.lock.epoch, "drill", TIMING)
+        resolved = await force_unlock(fleet.world(), resolving(state.lock.epoch))
         done = await pushing
 
         assert (Exit.DONE, Outcome.ABORT) == (
@@ -238,7 +240,7 @@ async def test_asking_with_another_store_changes_no_device() -> None:
         foreign = MemoryStore(now=SystemClock().now)
         epochs = {drone.state.max_epoch for drone in fleet.drones.values()}
         await status(fleet.world(foreign), FLEET, list(fleet.drones), listen_s=0.2)
-        await recover(fleet.world(foreign), FLEET, TIMING)
+        await recover(fleet.world(foreign), resolving())
 
         assert epochs == {drone.state.max_epoch for drone in fleet.drones.values()}
         assert {1} == fleet.versions()
@@ -250,7 +252,24 @@ async def test_recover_claims_nothing_of_devices_that_it_has_not_heard() -> None
         await installed(fleet)
         for drone in fleet.drones.values():
             await drone.kill()
-        found = await recover(fleet.world(), FLEET, TIMING)
+        found = await recover(fleet.world(), resolving())
 
         assert Exit.ACTIVATING is found.exit_code
         assert "not heard to operate version 1 yet: d-01, d-02" in found.message
+
+
+async def test_a_device_that_is_left_out_is_named_until_a_lease_stops_it() -> None:
+    """Nothing keeps it from its old version: push says so, and so does every look at the fleet."""
+    async with fleet_of(2) as fleet:
+        await installed(fleet)
+        await fleet.drones[D2].kill()
+        done = await push(fleet.world(), order(1, NEW, [D1]))
+        named = (await status(fleet.world(), FLEET, listen_s=0.2)).exceptions
+        state = await read_fleet(fleet.world(), FLEET)
+        horizon = LeaseHorizon(lease_s=9.0, until=1.0, devices=(), leased=(D2,))
+        await change(fleet.world(), FLEET, lambda _state: (horizon,))
+        stopped = (await status(fleet.world(), FLEET, listen_s=0.2)).exceptions
+
+        assert (Exit.DONE, frozenset({D2})) == (done.exit_code, state.outside)
+        assert "Left out, and stopped by no lease: d-02" in done.message
+        assert ((D2,), ()) == (named, stopped)
