@@ -49,13 +49,23 @@ class Context:
         return LogLater(level=self.settings.log_level.value)
 
     @asynccontextmanager
-    async def world(self, *, reading: bool = False) -> AsyncIterator[World]:
+    async def world(
+        self, *, reading: bool = False, existing: bool = False
+    ) -> AsyncIterator[World]:
         """
-        Open the store; ``reading`` makes none where there is none yet.
+        Open the store; ``reading`` makes none where there is none yet, ``existing`` refuses that.
 
-        Raises OperatingError for a store that can't be opened.
+        Raises OperatingError for a store that can't be opened, or does not exist and must.
         """
+        from orchestrator.errors import Exit, OperatingError
         from orchestrator.wiring import make_world
+
+        if existing and self.store_is_missing():
+            raise OperatingError(
+                f"the store {self.settings.store.shown} does not exist; nothing was begun",
+                exit_code=Exit.UNREACHABLE,
+                next_command="aimctl doctor",
+            )
 
         store = self.settings.store.value
         if reading and self.store_is_missing():

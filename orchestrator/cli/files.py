@@ -49,6 +49,16 @@ class KnownFleet:
         return {DeviceId(device.id): device.kind for device in self.loaded.file.device}
 
     @property
+    def config(self) -> str:
+        """The name of its configuration, as far as its file says it."""
+        return "" if self.loaded is None else self.loaded.file.config
+
+    @property
+    def lease_s(self) -> float | None:
+        """How long an enable lease of its file is, in s; ``None`` without."""
+        return None if self.loaded is None else self.loaded.file.timing.lease_s
+
+    @property
     def timing(self) -> Timing:
         """The timing of its file, or the defaults."""
         from orchestrator.protocol.orchestration import Timing
@@ -103,13 +113,9 @@ async def known_fleet(world: World, text: str) -> KnownFleet:
 
 async def stored_fleets(world: World) -> tuple[FleetId, ...]:
     """Return every fleet of the store. Raises OperatingError where it can't be read."""
-    from orchestrator.ports import StoreUnavailable
-    from orchestrator.service.locks import unreachable
+    from orchestrator.service.locks import fleets
 
-    try:
-        return tuple(await world.store.fleets())
-    except StoreUnavailable as error:
-        raise unreachable(f"the store can't be read: {error}") from error
+    return await fleets(world)
 
 
 async def chosen_fleets(world: World, fleet: str | None) -> tuple[KnownFleet, ...]:

@@ -15,9 +15,10 @@ from orchestrator.cli.view import Screen
 from orchestrator.errors import Exit
 
 if TYPE_CHECKING:  # imported where a command needs them: --help stays quick
-    from orchestrator.protocol.records import Entry, Txn
+    from orchestrator.protocol.fleet import Txn
+    from orchestrator.protocol.records import Entry
     from orchestrator.protocol.types import FleetId
-    from orchestrator.service.reading import Line
+    from orchestrator.service.story import Line
     from orchestrator.service.world import World
 
 
@@ -48,11 +49,11 @@ async def history(  # noqa: D417 - the context is no option
     fleet
         A fleet file, or a fleet's name; all fleets of the store unless given.
     """
-    from orchestrator.service import reading
+    from orchestrator.service import story
 
     async with context.world(reading=True) as world:
         fleets = await chosen_fleets(world, fleet)
-        stories = {one.id: await reading.history(world, one.id) for one in fleets}
+        stories = {one.id: await story.history(world, one.id) for one in fleets}
     document = {
         "type": "history",
         "fleets": [
@@ -113,12 +114,12 @@ async def show(  # noqa: D417 - the context is no option
     fleet
         The name of its fleet.
     """
-    from orchestrator.service import reading
+    from orchestrator.service import story
     from orchestrator.service.results import txn_document
 
     async with context.world(reading=True) as world:
         known, found = await find_txn(world, txn, fleet)
-        lines = await reading.history(world, known.id)
+        lines = await story.history(world, known.id)
     mine = [line for line in lines if line.txn == found.begun.txn]
     document = {
         "type": "show",
@@ -146,12 +147,16 @@ def _show_txn(screen: Screen, known: KnownFleet, txn: Txn) -> None:
     screen.line(f"config    {begun.config}, bundle {begun.bundle}")
     screen.line(f"change    version {begun.base_version} → {begun.seq}, epoch {begun.epoch}")
     screen.line(f"members   {len(begun.digests)}: {some(tuple(begun.digests))}")
+    if txn.decided is not None:
+        screen.line(f"because   {txn.decided.cause}")
     if begun.excused:
         screen.line(f"excused   {some(begun.excused)}", "yellow")
     for device, reasons in ({} if txn.decided is None else txn.decided.refused).items():
         screen.line(f"refused   {device}: {'; '.join(reasons)}", "red")
     if txn.ended is not None and txn.ended.deferred:
         screen.line(f"deferred  {some(txn.ended.deferred)}", "yellow")
+    if txn.ended is not None and txn.ended.quarantined:
+        screen.line(f"quarantined {', '.join(txn.ended.quarantined)}", "yellow")
 
 
 async def find_txn(world: World, txn: str, fleet: str | None) -> tuple[KnownFleet, Txn]:
@@ -186,16 +191,16 @@ async def txns(world: World, fleet: FleetId) -> tuple[Txn, ...]:
 
 
 def _txns(fleet: FleetId, entries: Sequence[Entry]) -> tuple[Txn, ...]:
-    from orchestrator.protocol.records import FleetState, apply
+    from orchestrator.protocol.fleet import FleetState
+    from orchestrator.protocol.fold import apply
 
     found: dict[str, Txn] = {}
     state = FleetState(fleet=fleet)
     for entry in entries:
         state = apply(state, entry)
-        for txn in (state.last, state.open):
-            if txn is not None:
-                found[txn.begun.txn] = txn
-    return tuple(found.values())
+        for txn in state.known_txns():  # those that a reseed has relisted were never open
+            found[txn.begun.txn] = txn
+    return tuple(sorted(found.values(), key=lambda txn: txn.begun.seq))
 
 
 # --- abort ------------------------------------------------------------------------------------
@@ -225,7 +230,7 @@ async def abort(  # noqa: D417 - the context is no option
         Why; it is kept in the journal.
     """
     from orchestrator.protocol.types import Outcome, TxnId
-    from orchestrator.service.resolving import request_abort
+    from orchestrator.service.asking import request_abort
     from orchestrator.service.results import txn_document
 
     async with context.world(reading=True) as world:

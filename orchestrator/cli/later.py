@@ -10,19 +10,14 @@ from orchestrator.errors import Exit, OperatingError
 COMMANDS: Final[Mapping[tuple[str, ...], str]] = {
     ("rollout",): "push the fleets one after the other: aimctl push CONFIG --fleet FLEET",
     ("rollback",): "push the former configuration: aimctl push CONFIG --fleet FLEET",
-    ("devices",): "aimctl status --fleet FLEET",
-    ("serve",): "aimctl recover, whenever a lock is a ghost's or devices are deferred",
+    ("devices", "catch-up"): "aimctl recover --fleet FLEET",
     ("keys",): "aimctl broker config, for access by certificates",
     ("completion",): "aimctl --help",
-    ("lock", "release"): "aimctl lock force-unlock LOCK_ID",
-    ("lock", "request-release"): "aimctl abort TXN",
-    ("lock", "break-glass"): "aimctl lock force-unlock LOCK_ID",
 }
 """Each with what does the nearest thing now."""
 
 FLAGS: Final[Mapping[tuple[str, ...], Mapping[str, str]]] = {
     ("push",): {
-        "--wait-lock": "try again when the lock is free: aimctl lock list",
         "--exclude-offline": "remove the device from the fleet file, or wait for it",
         "--confirm-for": "watch the fleet: aimctl status --watch",
         "--detach": "Ctrl-C after the decision detaches",

@@ -98,6 +98,8 @@ def _bar(progress: Progress) -> Table:
 
 
 def _where(progress: Progress) -> str:
+    if progress.waiting:
+        return f"◌ staged · waiting: {progress.waiting}"
     if progress.seq is None:
         return "◌ staged · waiting for the devices"
     voted = f"staged · voted {progress.votes}/{progress.members}"

@@ -21,13 +21,16 @@ from orchestrator.cli import (
     agent,
     broker,
     demo,
+    devices,
     doctor,
     history,
     locks,
     plan,
     push,
     recover,
+    reseed,
     schema,
+    serve,
     status,
 )
 from orchestrator.cli.context import Context
@@ -46,6 +49,7 @@ For example:
   aimctl push aim_lock_config.conf --fleet hazard-12
   aimctl status --fleet hazard-12 --watch
   aimctl lock list                             (who holds what, do they live)
+  aimctl lock show hazard-12                   (its story, and the ways out)
 """
 
 EPILOGUE: Final = """\
@@ -78,7 +82,22 @@ app = App(
 )
 app["--help"].group = _GLOBAL
 app["--version"].group = _GLOBAL
-for _module in (demo, plan, push, status, history, locks, recover, agent, broker, schema, doctor):
+for _module in (
+    demo,
+    plan,
+    push,
+    status,
+    history,
+    devices,
+    locks,
+    recover,
+    reseed,
+    serve,
+    agent,
+    broker,
+    schema,
+    doctor,
+):
     _module.register(app)
 for _place, _name in enumerate(name for name in app if not name.startswith("-")):
     app[_name].sort_key = _place

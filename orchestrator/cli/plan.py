@@ -15,7 +15,7 @@ from orchestrator.cli.view import Screen
 from orchestrator.errors import Exit, OperatingError
 
 if TYPE_CHECKING:  # imported where a command needs them: --help stays quick
-    from orchestrator.protocol.records import FleetState
+    from orchestrator.protocol.fleet import FleetState
     from orchestrator.protocol.types import DeviceId
     from orchestrator.service.world import World
     from orchestrator.staging.diff import Change, ChangeGroup

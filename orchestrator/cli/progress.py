@@ -12,11 +12,18 @@ from typing import Final
 
 from orchestrator.cli.files import KnownFleet
 from orchestrator.cli.view import View
+from orchestrator.cli.waiting import waiting_document, waiting_words
 from orchestrator.ports import Clock
 from orchestrator.protocol.coordinator import FINAL, Coordinator, Phase
-from orchestrator.protocol.records import Txn
-from orchestrator.protocol.types import DeviceId, Outcome, Plan
-from orchestrator.service.results import DeviceWord, PushResult, device_word, word_since
+from orchestrator.protocol.fleet import Txn
+from orchestrator.protocol.types import DeviceId, Outcome, Owner, Plan
+from orchestrator.service.results import (
+    DeviceWord,
+    LockView,
+    PushResult,
+    device_word,
+    word_since,
+)
 
 LOOK_EVERY_S: Final = 0.2
 SAY_EVERY_S: Final = 1.0
@@ -38,10 +45,20 @@ class Progress:
     """
     Follows one coordinator; :meth:`watch` it after every step.
 
-    Lines and documents go to ``view`` unless ``quiet``, as while a table is drawn.
+    Lines and documents go to ``view`` unless ``quiet``, as while a table is drawn. ``me`` is who
+    stands in the line for the lock, and ``waiting`` says for whom, until it is ours.
     """
 
-    def __init__(self, *, view: View, clock: Clock, fleet: KnownFleet, plan: Plan) -> None:
+    def __init__(
+        self,
+        *,
+        view: View,
+        clock: Clock,
+        fleet: KnownFleet,
+        plan: Plan,
+        me: Owner | None = None,
+    ) -> None:
+        self.waiting = ""
         self.fleet = fleet
         self.plan = plan
         self.quiet = False
@@ -52,6 +69,7 @@ class Progress:
         self.epoch: int | None = None
         self.votes = 0
         self.active = 0
+        self._me = me
         self._view = view
         self._clock = clock
         self._coordinator: Coordinator | None = None
@@ -64,11 +82,23 @@ class Progress:
         """How many devices vote."""
         return len(self.plan.digests)
 
+    # --- waiting ------------------------------------------------------------------------------
+
+    def wait(self, lock: LockView) -> None:
+        """Tell who is before us: called at the start and whenever that changes."""
+        if self._me is None:
+            return
+        self.waiting = waiting_words(lock, self._me)
+        if not self.quiet:
+            self._view.say(f"waiting   {self.waiting}")
+        self._view.progress(waiting_document(lock, self._me))
+
     # --- looking ------------------------------------------------------------------------------
 
     def watch(self, coordinator: Coordinator) -> None:
         """Take a step's outcome; cheap unless something has changed."""
         self._coordinator = coordinator
+        self.waiting = ""
         txn = coordinator.state.open or coordinator.finished
         before, decided = self.phase, self.decision
         changed = coordinator.phase != before or (txn is not None and txn.outcome != decided)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:  # imported where a command needs them: --help stays quick
     import asyncio
 
     from orchestrator.cli.progress import Progress
-    from orchestrator.protocol.records import FleetState
+    from orchestrator.protocol.fleet import FleetState
+    from orchestrator.protocol.types import Version
     from orchestrator.service.push import PushOrder
     from orchestrator.service.results import PushResult
     from orchestrator.service.session import Session
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # imported where a command needs them: --help stays quick
 
 WINDOW_MIN_S: Final = 0.05
 WINDOW_MAX_S: Final = 3600.0
+WAIT_MAX_S: Final = 86_400.0
 ROWS_MAX: Final = 60
 """Devices that the result names one by one; of a larger fleet only those that need a look."""
 
@@ -49,6 +52,7 @@ async def push(  # noqa: D417 - the context is no option
     *,
     fleet: str,
     yes: Flag = False,
+    wait_lock_s: Annotated[float | None, Parameter(name="--wait-lock")] = None,
     window_s: Annotated[float | None, Parameter(name="--window")] = None,
     timeout_s: Annotated[float | None, Parameter(name="--timeout")] = None,
     context: Given,
@@ -59,10 +63,11 @@ async def push(  # noqa: D417 - the context is no option
     For example:
       aimctl push aim_lock_config.conf --fleet hazard-12
       aimctl push aim_lock_config.conf --fleet hazard-12 --yes --timeout 10
+      aimctl push aim_lock_config.conf --fleet hazard-12 --yes --wait-lock 60
       aimctl push change.json --fleet hazard-12 --yes --output json
 
     Ctrl-C before the decision aborts; after it, it only detaches: a decision is
-    never undone.
+    never undone. While it waits in line for the lock, Ctrl-C leaves the line.
 
     Parameters
     ----------
@@ -73,6 +78,10 @@ async def push(  # noqa: D417 - the context is no option
         fleets/NAME.toml or NAME.toml.
     yes
         Do not ask. Needed where there is no terminal.
+    wait_lock_s
+        Seconds to wait in line for a lock that is held: first come, first served. What
+        you agreed to, or a plan file, is pushed as it is, and ends with 8 if the fleet
+        has moved on meanwhile; with --yes and a configuration the plan is made anew.
     window_s
         Seconds that the devices have to vote; measured unless given.
     timeout_s
@@ -80,6 +89,7 @@ async def push(  # noqa: D417 - the context is no option
     """
     check_seconds("--window", window_s, WINDOW_MIN_S)
     check_seconds("--timeout", timeout_s, 0.0)
+    check_seconds("--wait-lock", wait_lock_s, 0.0, WAIT_MAX_S, zero=True)
     known = find_fleet(fleet)
     stage = open_source(source, known)
     if not yes and not context.interactive:
@@ -92,17 +102,38 @@ async def push(  # noqa: D417 - the context is no option
         staged = await _agreed(context, world, known, stage, yes=yes)
         if staged is None:
             return _declined(context)
-        result = await run_push(context, world, known, staged.order(window_s, timeout_s))
+        order = staged.order(window_s, timeout_s)
+        if wait_lock_s is not None:
+            order = replace(order, wait_lock_s=wait_lock_s)
+        if yes:
+            # A plan file comes out of its stage as it is, and is then stale.
+            anew = partial(_order, stage, window_s=window_s, timeout_s=timeout_s)
+            order = replace(order, replan=anew)
+        result = await run_push(context, world, known, order)
     _show(context, known, result)
     return int(result.exit_code)
 
 
-def check_seconds(flag: str, value: float | None, least: float) -> None:
-    """Refuse a duration that makes no sense."""
-    if value is None or (least <= value <= WINDOW_MAX_S and value > 0):
+def _order(
+    stage: Stage, version: Version, *, window_s: float | None, timeout_s: float | None
+) -> PushOrder:
+    """Make the order for the version that the fleet is at."""
+    return stage(version).order(window_s, timeout_s)
+
+
+def check_seconds(
+    flag: str,
+    value: float | None,
+    least: float,
+    most: float = WINDOW_MAX_S,
+    *,
+    zero: bool = False,
+) -> None:
+    """Refuse a duration that makes no sense; none at all only with ``zero``."""
+    if value is None or (least <= value <= most and (value > 0 or zero)):
         return
     raise OperatingError(
-        f"{flag} {value:g}: must be {max(least, 0):g} to {WINDOW_MAX_S:g} seconds",
+        f"{flag} {value:g}: must be {max(least, 0):g} to {most:g} seconds",
         exit_code=Exit.USAGE,
         next_command="aimctl push --help",
     )
@@ -114,15 +145,21 @@ def check_seconds(flag: str, value: float | None, least: float) -> None:
 async def _agreed(
     context: Context, world: World, known: KnownFleet, stage: Stage, *, yes: bool
 ) -> Staged | None:
-    """Make the plan; without ``--yes`` show it and ask. ``None``: somebody said no."""
+    """
+    Make the plan; without ``--yes`` show it and ask. ``None``: somebody said no.
+
+    Raises OperatingError for a plan file that is stale already: it need not wait in line.
+    """
     from orchestrator.service import locks
     from orchestrator.service.push import check_base, nothing_to_do
 
     state = await locks.read_fleet(world, known.id)
     staged = stage(state.version)
-    if yes or nothing_to_do(state, staged.plan):
+    if not yes and nothing_to_do(state, staged.plan):
         return staged
     check_base(state, staged.plan)
+    if yes:
+        return staged
     return staged if await _ask(context, world, state, staged) else None
 
 
@@ -175,13 +212,14 @@ async def run_push(
     from orchestrator.cli.progress import Progress
     from orchestrator.service.push import push as run
 
-    progress = Progress(view=context.view, clock=world.clock, fleet=known, plan=order.plan)
+    me = world.me("push")
+    progress = Progress(view=context.view, clock=world.clock, fleet=known, plan=order.plan, me=me)
     interrupts = Interrupts(context, progress)
 
     def started(session: Session) -> None:
         interrupts.session = session
 
-    wanted = replace(order, watch=progress.watch, started=started)
+    wanted = replace(order, watch=progress.watch, started=started, on_wait=progress.wait)
     if context.live:
         from orchestrator.cli.live import drawn
 

@@ -14,7 +14,7 @@ from orchestrator.cli.view import Cell, Screen, console
 from orchestrator.errors import Exit, OperatingError
 
 if TYPE_CHECKING:  # imported where a command needs them: --help stays quick
-    from orchestrator.protocol.records import Txn
+    from orchestrator.protocol.fleet import Txn
     from orchestrator.service.reading import DeviceView, FleetView
     from orchestrator.service.world import World
 
@@ -36,7 +36,7 @@ async def status(  # noqa: D417 - the context is no option
     context: Given,
 ) -> int:
     """
-    Show the version of each device; split, holding, in doubt and deferred ones by name.
+    Show the version of each device; by name whoever is split, holding, deferred, quarantined.
 
     For example:
       aimctl status --fleet hazard-12
@@ -100,7 +100,9 @@ def outcome_code(txn: Txn) -> Exit:
 
     if txn.outcome is Outcome.ABORT:
         return Exit.ABORTED
-    if txn.outcome is Outcome.COMMIT and (txn.ended is None or txn.ended.deferred):
+    if txn.outcome is not Outcome.COMMIT:
+        return Exit.DONE
+    if txn.ended is None or txn.ended.deferred or txn.ended.quarantined:
         return Exit.ACTIVATING
     return Exit.DONE
 
@@ -200,7 +202,7 @@ def show_fleet(screen: Screen, known: KnownFleet, view: FleetView) -> None:
     if not view.devices:
         return
     screen.line()
-    rows = [_row(known, name, device) for name, device in view.devices.items()]
+    rows = [device_row(known, name, device) for name, device in view.devices.items()]
     screen.table(("device", "kind", "state", "version", "operating", "digest", "note"), rows)
 
 
@@ -219,10 +221,13 @@ def lock_words(view: FleetView) -> str:
 
 
 def troubles(view: FleetView) -> list[tuple[str, str]]:
-    """Return what needs a look, a line each: split, deferred, in doubt, holding, not asked."""
+    """Return what needs a look, a line each, and last the one command that helps."""
     found: list[tuple[str, str]] = []
     if view.why is not None:
         found.append((f"unasked   the devices could not be asked: {view.why}", "yellow"))
+    for device, why in view.contradictions.items():
+        told = f"ROLLED BACK  the store was, or is not this fleet's: {device}: {why}"
+        found.append((told, "bold red"))
     if view.split:
         operating = sorted({d.operating for d in view.devices.values() if d.operating is not None})
         versions = ", ".join(str(version) for version in operating)
@@ -232,31 +237,99 @@ def troubles(view: FleetView) -> list[tuple[str, str]]:
         "in doubt": _in_state(view, "in-doubt"),
         "holding": _in_state(view, "holding"),
         "offline": _in_state(view, "offline"),
-        "excepted": list(view.exceptions),
     }
     found += [(f"{what:<9} {some(names)}", "yellow") for what, names in named.items() if names]
-    if named["deferred"] or named["in doubt"] or named["holding"]:
-        # What a device holds for, an answer from the journal ends; a ghost's lock it resolves.
-        found.append((f"next      aimctl recover --fleet {view.fleet}", "bold"))
+    found += left_out(view)
+    following = _following(view)
+    return found if following is None else [*found, (f"next      {following}", "bold")]
+
+
+def left_out(view: FleetView) -> list[tuple[str, str]]:
+    """Name who is not with the fleet, who acts on a person's word, and what leases make of it."""
+    named: dict[str, Sequence[str]] = {
+        "quarantined": [name for name, device in view.devices.items() if device.quarantined],
+        "retired": [name for name, device in view.devices.items() if device.retired],
+    }
+    found = [(f"{what:<9} {', '.join(names)}", "yellow") for what, names in named.items() if names]
+    for device, agreement in view.heuristics.items():
+        mixed = agreement.startswith("HEURISTIC_MIXED")
+        found.append((f"heuristic {device}: {agreement}", "bold red" if mixed else "yellow"))
+    if view.lease_s is not None:
+        found.append((f"leases    of {view.lease_s:g} s, renewed by `aimctl serve`", ""))
+    if view.exceptions:  # all of them by name: that is what they are an exception for
+        regime = 'enable_lease = "none"' if view.lease_s is None else "beside the leases"
+        found.append((f"excepted  {', '.join(view.exceptions)} ({regime})", "yellow"))
     return found
+
+
+def _leases_have_run_out(view: FleetView) -> bool:
+    """Whether devices hold for nothing but a lease that nobody renews: only a server can."""
+    from orchestrator.protocol.device import Holding
+
+    over = (Holding.LEASE.value,)
+    return view.lock.lock.owner is None and any(d.holds == over for d in view.devices.values())
+
+
+def _following(view: FleetView) -> str | None:
+    """
+    Return the one command that helps, as `aimctl doctor` finds it; ``None`` for none.
+
+    Of a living owner at work there is nothing to say here: this is where it is watched.
+    """
+    from orchestrator.service.diagnosis import Way, advise
+    from orchestrator.service.symptoms import Broker, facts_of
+
+    if _leases_have_run_out(view):
+        return f"aimctl serve --fleet {view.fleet}"
+    words = {"in-doubt", "holding"}
+    waiting = tuple(
+        name
+        for name, one in view.devices.items()
+        if not one.retired and (one.deferred or one.quarantined or one.state in words)
+    )
+    facts = facts_of(
+        view.lock,
+        now=0.0,  # whether an owner is late `aimctl doctor` says
+        broker=Broker.REACHED if view.asked else Broker.AWAY,
+        contradictions=tuple(f"{name}: {why}" for name, why in view.contradictions.items()),
+        waiting=waiting,
+    )
+    advice = advise(facts)
+    if advice is not None and advice.way not in {Way.WATCH, Way.ASK}:
+        return advice.command
+    if advice is None and view.heuristics:
+        return f"aimctl devices show {min(view.heuristics)} --fleet {view.fleet}"
+    return None
 
 
 def _in_state(view: FleetView, word: str) -> list[str]:
     return [name for name, device in view.devices.items() if device.state == word]
 
 
-def _row(known: KnownFleet, name: Any, device: DeviceView) -> tuple[Cell, ...]:
-    operating = or_dash(device.operating)
-    note = "; ".join(("deferred", *device.holds) if device.deferred else device.holds)
+def device_row(known: KnownFleet, name: Any, device: DeviceView) -> tuple[Cell, ...]:
+    """Return a device as a line of a table."""
     return (
         name,
         known.kinds.get(name, "-"),
         state_cell(device.state),
         or_dash(device.version),
-        operating,
+        or_dash(device.operating),
         short_digest(device.digest),
-        note,
+        _note(device),
     )
+
+
+def _note(device: DeviceView) -> Cell:
+    """Say what is odd about a device, the journal's side first."""
+    flags = {
+        "deferred": device.deferred,
+        "quarantined": device.quarantined,
+        "retired": device.retired,
+    }
+    said = () if device.heuristic is None else (f"heuristic: {device.heuristic}",)
+    note = "; ".join((*(name for name, on in flags.items() if on), *said, *device.holds))
+    mixed = device.heuristic is not None and device.heuristic.startswith("HEURISTIC_MIXED")
+    return note, "bold red" if mixed else ""
 
 
 def no_such_txn(txn: str) -> OperatingError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,16 @@ from orchestrator.cli.context import Context
 from orchestrator.cli.main import main
 from orchestrator.cli.schema import document_schemas
 from orchestrator.cli.view import make_view
+from orchestrator.locksmith.processes import Sighting
+from orchestrator.protocol.records import begun_record
+from orchestrator.protocol.types import Owner, Timeline, TxnId
+from orchestrator.service import holding, locks
+from orchestrator.service.holding import Want
+from orchestrator.service.locks import Held
+from orchestrator.service.push import push
 from orchestrator.service.world import World
 from orchestrator.settings import Places, load_settings
-from tests.service.fleet import Fleet
+from tests.service.fleet import FLEET, NEW, OLD, Fleet, order
 from tests.source import ROOT
 
 CONFIG = "aim_lock_config.conf"
@@ -109,7 +116,9 @@ class InMemory(Context):
     person: bool = False
 
     @asynccontextmanager
-    async def world(self, *, reading: bool = False) -> AsyncIterator[World]:
+    async def world(
+        self, *, reading: bool = False, existing: bool = False
+    ) -> AsyncIterator[World]:
         yield self.made
 
     @property
@@ -166,6 +175,82 @@ class Desk:
         path = self.home / f"rate-{rate}.conf"
         path.write_text(CONFIG_TEXT.format(rate=float(rate)))
         return path
+
+
+# --- a lock that somebody left behind ----------------------------------------------------------
+
+
+@dataclass
+class Gone:
+    """A process table in which whoever held a lock, or waits for one, has died."""
+
+    me_as: Owner
+
+    @property
+    def boot_id(self) -> str:
+        return self.me_as.boot_id
+
+    def me(self, program: str) -> Owner:
+        return replace(self.me_as, program=program)
+
+    def look_for(self, owner: Owner) -> Sighting:
+        return Sighting(here=True, rebooted=False, visible=True, running=False)
+
+    def descends_from(self, owner: Owner) -> bool:
+        return False
+
+
+@dataclass
+class Strangers(Gone):
+    """A process table in which every owner lives, and nobody has started us."""
+
+    def look_for(self, owner: Owner) -> Sighting:
+        return Sighting(here=True, rebooted=False, visible=True, running=True)
+
+
+async def held_lock(fleet: Fleet, purpose: str = "push") -> Held:
+    """Take the lock as this process."""
+    held = await holding.acquire(fleet.world(), FLEET, Want(purpose=purpose))
+    assert isinstance(held, Held)
+    return held
+
+
+async def left_hot(fleet: Fleet) -> str:
+    """Install version 1, then leave the lock as a killed push does; return the lock's id."""
+    names = list(fleet.drones)
+    await push(fleet.world(), order(0, OLD, names))
+    world = fleet.world()
+    held = await held_lock(fleet)
+    wanted = order(1, NEW, names)
+    for blob in wanted.blobs:
+        await world.store.put_blob(blob)
+    now = world.clock.now()
+    begun = begun_record(
+        wanted.plan,
+        txn=TxnId("t2"),
+        seq=2,
+        epoch=held.epoch,
+        digest=wanted.plan_digest,
+        timeline=Timeline(
+            vote_by=now, hold_at=now + 0.05, activate_at=now + 0.1, clock_error_s=0.02
+        ),
+    )
+    await locks.append(world, held.state, (begun,))
+    return f"{FLEET}@{held.epoch}"
+
+
+def seen_by(
+    table: type[Gone], desk: Desk, fleet: Fleet, output: str = "json", **extra: bool
+) -> InMemory:
+    """A context with another process table."""
+    context = desk.context(fleet, output, **extra)
+    me = context.made.processes.me("aimctl")
+    return replace(context, made=replace(context.made, processes=table(me)))
+
+
+def of_a_ghost(desk: Desk, fleet: Fleet, output: str = "json", **extra: bool) -> InMemory:
+    """A context in which every owner is proved dead."""
+    return seen_by(Gone, desk, fleet, output, **extra)
 
 
 @pytest.fixture

@@ -1,68 +1,46 @@
-"""``aimctl lock`` and ``recover`` on a fleet in memory: what they show, and how they end."""
+"""``aimctl lock list`` and ``show``, and ``recover``: what they say of a fleet in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.locks import force_unlock, lock_list, lock_show
+from orchestrator.cli.locks import lock_list, lock_show
 from orchestrator.cli.recover import recover
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.locksmith.processes import Sighting
-from orchestrator.protocol.records import LockState, begun_record
-from orchestrator.protocol.types import DeviceId, Owner, Timeline, TxnId
-from orchestrator.service import locks
-from orchestrator.service.push import push
-from tests.cli.conftest import Desk, InMemory
-from tests.service.fleet import FLEET, NEW, OLD, Fleet, fleet_of, order
+from orchestrator.protocol import lease
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.records import Record
+from orchestrator.protocol.types import FleetId, Ticket
+from orchestrator.service import holding, locks
+from orchestrator.service.holding import Want
+from tests.cli.conftest import Desk, held_lock, left_hot, of_a_ghost, validated
+from tests.service.fleet import FLEET, Fleet, fleet_of
 
 
-@dataclass
-class Gone:
-    """A process table in which whoever held a lock has died."""
-
-    me_as: Owner
-
-    def me(self, program: str) -> Owner:
-        return replace(self.me_as, program=program)
-
-    def look_for(self, owner: Owner) -> Sighting:
-        return Sighting(here=True, rebooted=False, visible=True, running=False)
-
-
-async def left_hot(fleet: Fleet) -> str:
-    """Install version 1, then leave the lock as a killed push does; return the lock's id."""
-    names = list(fleet.drones)
-    await push(fleet.world(), order(0, OLD, names))
+async def in_line(fleet: Fleet, ticket: str = "k1") -> None:
+    """Stand in the line for the lock."""
     world = fleet.world()
-    held = await locks.acquire(world, FLEET, "push")
-    assert isinstance(held, locks.Held)
-    wanted = order(1, NEW, names)
-    for blob in wanted.blobs:
-        await world.store.put_blob(blob)
-    now = world.clock.now()
-    begun = begun_record(
-        wanted.plan,
-        txn=TxnId("t2"),
-        seq=2,
-        epoch=held.epoch,
-        digest=wanted.plan_digest,
-        timeline=Timeline(
-            vote_by=now, hold_at=now + 0.05, activate_at=now + 0.1, clock_error_s=0.02
-        ),
-    )
-    await locks.append(world, held.state, (begun,))
-    return f"{FLEET}@{held.epoch}"
+
+    def rule(state: FleetState) -> tuple[Record, ...]:
+        asked = lease.queue(state, world.me("rollout"), "rollout", Ticket(ticket))
+        assert not isinstance(asked, lease.Refused)
+        return asked
+
+    await locks.change(world, FLEET, rule)
 
 
-def of_a_ghost(desk: Desk, fleet: Fleet, output: str = "json", **extra: bool) -> InMemory:
-    """A context in which every owner is proved dead."""
-    context = desk.context(fleet, output, **extra)
-    me = context.made.processes.me("aimctl")
-    return replace(context, made=replace(context.made, processes=Gone(me)))
+async def asked_to_release(fleet: Fleet) -> None:
+    """Ask the holder to let go."""
+    world = fleet.world()
+
+    def rule(state: FleetState) -> tuple[Record, ...]:
+        asked = lease.request_release(state, state.lock.epoch, world.me("x"), "urgent fix")
+        assert not isinstance(asked, lease.NotTheLock)
+        return asked
+
+    await locks.change(world, FLEET, rule)
 
 
 async def test_list_names_owner_liveness_and_transaction(desk: Desk) -> None:
@@ -71,179 +49,175 @@ async def test_list_names_owner_liveness_and_transaction(desk: Desk) -> None:
         assert 0 == await lock_list(context=desk.context(fleet, "json"))
         assert [] == desk.ran(0).document["locks"]
         lock_id = await left_hot(fleet)
+        await in_line(fleet)
         await lock_list(context=desk.context(fleet, "json"))
         (live,) = desk.ran(0).document["locks"]
-        assert (lock_id, "held", "live", 2, []) == (
+        assert (lock_id, "held", "live", 2, ["rollout"]) == (
             live["id"],
             live["state"],
             live["liveness"]["verdict"],
             live["txn"]["seq"],
-            live["waiters"],
+            [one["purpose"] for one in live["waiters"]],
         )
         await lock_list(context=of_a_ghost(desk, fleet, "text"))
         header, row = desk.ran(0).out.splitlines()
-    assert ["LOCK", "STATE", "OWNER", "LIVENESS", "RENEWED", "TXN"] == header.split()
+    assert ["LOCK", "STATE", "OWNER", "LIVENESS", "RENEWED", "WAITING", "TXN"] == header.split()
     assert row.startswith(f"{lock_id}  held   ")
     assert "ghost, proved" in row
-    assert row.endswith("2 undecided")
+    assert row.endswith("1, 1 gone  2 undecided")
+
+
+async def test_watching_the_list_shows_a_document_per_change(desk: Desk) -> None:
+    """Ages are no change; a lock that is taken, and one that is given back, are."""
+    async with fleet_of(1) as fleet:
+        shown: list[str] = []
+        context = desk.context(fleet, "jsonl")
+        watching = asyncio.create_task(lock_list(watch=True, context=context))
+        await until(desk, shown, 1)
+        held = await held_lock(fleet)
+        await until(desk, shown, 2)
+        await holding.renew(fleet.world(), FLEET, held.epoch, held.owner)
+        await holding.release(fleet.world(), FLEET, held.epoch, held.owner)
+        await until(desk, shown, 3)
+        watching.cancel()
+        assert 0 == await watching
+    states = [[one["state"] for one in validated(line)["locks"]] for line in shown]
+    assert [[], ["held"], ["free"]] == states
+
+
+async def until(desk: Desk, shown: list[str], count: int) -> None:
+    """Collect what is written until there are ``count`` lines."""
+    async with asyncio.timeout(20):
+        while len(shown) < count:
+            shown.extend(desk.capsys.readouterr().out.splitlines())
+            await asyncio.sleep(0.02)
+
+
+async def test_watching_as_one_document_is_wrong_use(desk: Desk) -> None:
+    """2, and the command that was meant."""
+    async with fleet_of(1) as fleet:
+        with pytest.raises(OperatingError, match="shows many") as caught:
+            await lock_list(watch=True, context=desk.context(fleet, "json"))
+    assert Exit.USAGE is caught.value.exit_code
+    assert "--output jsonl" in str(caught.value.next_command)
+
+
+# --- show -------------------------------------------------------------------------------------
 
 
 async def test_show_takes_a_fleet_or_a_lock_id(desk: Desk) -> None:
-    """With an id that is no longer the lock's it ends with 8."""
+    """With an id that never was the lock's it ends with 8."""
     async with fleet_of(1) as fleet:
         lock_id = await left_hot(fleet)
         for name in (str(FLEET), lock_id):
             assert 0 == await lock_show(name, context=desk.context(fleet, "json"))
             document = desk.ran(0).document
             assert ("lock", lock_id) == (document["type"], document["id"])
-        await lock_show(lock_id, context=desk.context(fleet))
-        told = desk.ran(0).out
         with pytest.raises(OperatingError, match="is not the lock any more") as caught:
-            await lock_show(f"{FLEET}@1", context=desk.context(fleet))
+            await lock_show(f"{FLEET}@77", context=desk.context(fleet))
     assert Exit.PLAN_STALE is caught.value.exit_code
-    assert "liveness  live" in told
-    assert "txn       2 (t2), undecided" in told
 
 
-async def test_a_dry_run_shows_everything_and_changes_nothing(desk: Desk) -> None:
-    """Owner, evidence, open transaction, votes, decision, devices in doubt, outcome."""
+async def test_show_answers_every_question_of_the_night(desk: Desk) -> None:
+    """Who owns it, do they live and why, what is in flight, who waits, what was asked."""
     async with fleet_of(2) as fleet:
         lock_id = await left_hot(fleet)
-        before = await locks.read_fleet(fleet.world(), FLEET)
-        code = await force_unlock(lock_id, dry_run=True, context=of_a_ghost(desk, fleet))
-        document = desk.ran(code).document
-        await force_unlock(lock_id, dry_run=True, context=of_a_ghost(desk, fleet, "text"))
-        told = desk.ran(0)
-        after = await locks.read_fleet(fleet.world(), FLEET)
-    assert before == after
-    assert (0, True, "none", None, 0) == (
-        code,
-        document["dry_run"],
-        document["action"],
-        document["decision"],
-        document["votes"],
+        await in_line(fleet)
+        await asked_to_release(fleet)
+        assert 0 == await lock_show(str(FLEET), context=of_a_ghost(desk, fleet, "text"))
+        told = desk.ran(0).out
+        pid = fleet.world().me("x").pid
+    lines = told.splitlines()
+    assert f"lock      {lock_id}   held" == lines[0]
+    assert lines[1].endswith(f", aimctl push, pid {pid}")
+    assert "liveness  ghost, proved" == lines[2]
+    assert f"          pid {pid} is gone: " in told
+    assert "txn       2 (t2), undecided; 2 members, begun " in told
+    assert "asked     to release, by " in told
+    assert "answer    no answer yet" in lines
+    assert "waiting   1. " in told
+    assert "; ghost, proved: gone" in told
+
+
+async def test_show_tells_the_story_of_all_holdings_or_of_one(desk: Desk) -> None:
+    """Time, who and what; a lock id that is over shows its own story, and 8."""
+    async with fleet_of(1) as fleet:
+        await left_hot(fleet)
+        await lock_show(str(FLEET), context=desk.context(fleet, "json"))
+        whole = desk.ran(0).document
+        code = await lock_show(f"{FLEET}@1", context=desk.context(fleet, "json"))
+        first = desk.ran(code)
+        await lock_show(f"{FLEET}@1", context=desk.context(fleet, "text"))
+        told = desk.ran(0).out
+    kinds = ["lock_taken", "begun", "decided", "ended", "lock_released"]
+    assert [*kinds, "lock_taken", "begun"] == [one["kind"] for one in whole["history"]]
+    assert (8, 8, "hazard-12@1", kinds) == (
+        first.code,
+        first.document["exit_code"],
+        first.document["holding"],
+        [one["kind"] for one in first.document["history"]],
     )
-    assert "txn 2 is undecided: ABORT is stored in the same write" in document["message"]
-    assert "ghost" == document["lock"]["liveness"]["verdict"]
-    for line in ("votes     0 of 2 yes", "decision  none yet", "in doubt  no device"):
-        assert line in told.out
-    assert "dry run: nothing was changed" in told.out
-    assert f"next      aimctl lock force-unlock {lock_id} --reason TEXT --confirm" in told.err
+    assert {fleet_owner(whole)} == {
+        one["who"].rpartition(", aimctl")[0] for one in whole["history"]
+    }
+    assert "note      hazard-12@1 is not the lock any more" in first.err
+    assert "story of hazard-12@1" in told.splitlines()
+    assert "decided COMMIT: every member voted yes" in told
 
 
-async def test_a_confirmed_unlock_frees_the_lock_and_names_the_decision(desk: Desk) -> None:
-    """0 whichever way it was decided; the same id again is 8."""
+def fleet_owner(document: dict[str, object]) -> str:
+    """The user and host of the owner."""
+    owner = document["owner"]
+    assert isinstance(owner, dict)
+    return f"{owner['user']}@{owner['host']}"
+
+
+async def test_show_ends_with_what_each_way_out_would_do(desk: Desk) -> None:
+    """The gentlest first; `recover` only for a ghost; a free lock has none."""
     async with fleet_of(2) as fleet:
-        lock_id = await left_hot(fleet)
-        context = desk.context(fleet, "json")
-        code = await force_unlock(lock_id, reason="test", confirm=lock_id, context=context)
-        document = desk.ran(code).document
-        state = await locks.read_fleet(fleet.world(), FLEET)
-        assert (0, "abort", "resolved", []) == (
-            code,
-            document["decision"],
-            document["action"],
-            document["deferred"],
-        )
-        assert (LockState.FREE, 1) == (state.lock.state, state.version)
-        with pytest.raises(OperatingError, match="is not held") as caught:
-            await force_unlock(lock_id, reason="test", confirm=lock_id, context=context)
-    assert Exit.PLAN_STALE is caught.value.exit_code
+        await held_lock(fleet, "calibrate")
+        await lock_show(str(FLEET), context=desk.context(fleet, "json"))
+        idle = {way["name"]: way["would"] for way in desk.ran(0).document["ways"]}
+        await lock_show(str(FLEET), context=of_a_ghost(desk, fleet))
+        gone = {way["name"]: way["would"] for way in desk.ran(0).document["ways"]}
+        await lock_show(str(FLEET), context=desk.context(fleet))
+        last = desk.ran(0).out.splitlines()[-4:]
+    assert ["release", "request-release", "force-unlock", "break-glass"] == list(idle)
+    assert "the lock is free: it is ours, and nothing is open" == idle["release"]
+    assert "no transaction is open: the epoch rises, and the lock is free" == idle["force-unlock"]
+    assert ["release", "request-release", "recover", "force-unlock", "break-glass"] == list(gone)
+    assert gone["release"].startswith("refused: only ")
+    assert gone["request-release"].endswith("is gone, and nobody would answer")
+    commands = ["release", "request-release", "force-unlock", "break-glass"]
+    assert [f"aimctl lock {name} hazard-12@1" for name in commands] == [
+        line.partition("  ")[0] for line in last
+    ]
 
 
-async def test_an_unlock_with_a_deferred_device_ends_with_5(desk: Desk) -> None:
-    """A device that is off is named, and `recover` is the next command."""
+async def test_show_of_a_transaction_says_what_becomes_of_it(desk: Desk) -> None:
+    """Undecided: each verb says that it aborts, and what is left to the devices."""
     async with fleet_of(2) as fleet:
-        lock_id = await left_hot(fleet)
-        await fleet.drones[DeviceId("d-02")].kill()
-        code = await force_unlock(
-            lock_id,
-            reason="test",
-            confirm=lock_id,
-            fleet=desk.fleet_file(2),
-            context=desk.context(fleet, "json"),
-        )
-        ran = desk.ran(code)
-        await fleet.drones[DeviceId("d-02")].start()
-    assert (5, ["d-02"]) == (ran.code, ran.document["deferred"])
-    assert "next      aimctl recover --fleet hazard-12" in ran.err
+        await left_hot(fleet)
+        await lock_show(str(FLEET), context=desk.context(fleet, "json"))
+        would = {way["name"]: way["would"] for way in desk.ran(0).document["ways"]}
+    assert "refused: txn 2 is open" in would["release"]
+    assert (
+        "asks the owner, who aborts txn 2 unless it is decided first" in would["request-release"]
+    )
+    assert "txn 2 is undecided: ABORT is stored in the same write" in would["force-unlock"]
+    assert "each that is not heard to have followed is quarantined" in would["break-glass"]
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"confirm": "{id}"}, "needs --reason"),
-        ({"reason": "  ", "confirm": "{id}"}, "needs --reason"),
-        ({"reason": "x" * 501, "confirm": "{id}"}, "more than 500"),
-        ({"reason": "x"}, "no terminal"),
-        ({"reason": "x", "confirm": "hazard-12@9"}, "is not hazard-12@3"),
-        ({"reason": "x", "confirm": "{id}", "fleet": "{other}"}, "the lock is hazard-12's"),
-    ],
-)
-async def test_an_unlock_that_is_not_ordered_properly_is_wrong_use(
-    desk: Desk, options: dict[str, str], told: str
-) -> None:
-    """2, and nothing was changed."""
+async def test_a_free_lock_is_for_the_first_in_line(desk: Desk) -> None:
+    """There is nothing to get out of, and it says whose turn it is."""
     async with fleet_of(1) as fleet:
-        lock_id = await left_hot(fleet)
-        other = desk.other_fleet(1)
-        given = {key: value.format(id=lock_id, other=other) for key, value in options.items()}
-        context = desk.context(fleet)
-        with pytest.raises(OperatingError, match=told) as caught:
-            await force_unlock(lock_id, context=context, **given)  # type: ignore[arg-type]
-        state = await locks.read_fleet(fleet.world(), FLEET)
-    assert Exit.USAGE is caught.value.exit_code
-    assert LockState.HELD is state.lock.state
-
-
-@pytest.mark.parametrize(("typed", "code"), [("hazard-12@3\n", 0), ("y\n", 130), ("", 130)])
-async def test_a_terminal_asks_to_type_the_lock_id(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
-) -> None:
-    """Nothing but the lock id will do."""
-    monkeypatch.setattr("orchestrator.cli.locks.ask", lambda _question: typed)
-    async with fleet_of(1) as fleet:
-        lock_id = await left_hot(fleet)
-        context = desk.context(fleet, "json", person=True)
-        ran = desk.ran(await force_unlock(lock_id, reason="test", context=context))
-        state = await locks.read_fleet(fleet.world(), FLEET)
-    assert (code, code) == (ran.code, ran.document["exit_code"])
-    assert (LockState.FREE if code == 0 else LockState.HELD) is state.lock.state
-    assert "outcome   txn 2 is undecided" in ran.err
-
-
-async def test_a_fleet_file_that_is_of_no_use_keeps_nobody_from_the_way_out(
-    desk: Desk, home: Path
-) -> None:
-    """One that stands in the directory, unnamed and broken, is told of and passed over."""
-    (home / "hazard-12.toml").write_text("fleet = 1")
-    async with fleet_of(1) as fleet:
-        lock_id = await left_hot(fleet)
-        context = desk.context(fleet, "json")
-        ran = desk.ran(await force_unlock(lock_id, reason="x", confirm=lock_id, context=context))
-    assert 0 == ran.code
-    assert "note      the file of hazard-12 is of no use: default timing" in ran.err
-
-
-async def test_ctrl_c_while_resolving_says_how_to_go_on(desk: Desk) -> None:
-    """12: whoever runs `recover` finishes what was begun."""
-    async with fleet_of(2) as fleet:
-        lock_id = await left_hot(fleet)
-        await fleet.drones[DeviceId("d-02")].kill()
-        context = desk.context(fleet, "json")
-        running = asyncio.create_task(
-            force_unlock(lock_id, reason="x", confirm=lock_id, context=context)
-        )
-        world = fleet.world()
-        async with asyncio.timeout(10):
-            while (await locks.read_fleet(world, FLEET)).lock.state is LockState.HELD:
-                await world.clock.sleep(0.01)
-        running.cancel()
-        with pytest.raises(OperatingError, match="which is safe") as caught:
-            await running
-        await fleet.drones[DeviceId("d-02")].start()
-        assert 0 == await recover(context=of_a_ghost(desk, fleet))
-    assert Exit.UNKNOWN is caught.value.exit_code
+        held = await held_lock(fleet)
+        await in_line(fleet)
+        await holding.release(fleet.world(), FLEET, held.epoch, held.owner)
+        await lock_show(str(FLEET), context=desk.context(fleet))
+        last = desk.ran(0).out.splitlines()[-1]
+    assert last.startswith("the lock is free: it is for ")
+    assert ", aimctl rollout, pid " in last
 
 
 # --- recover ----------------------------------------------------------------------------------
@@ -281,10 +255,8 @@ async def test_recover_of_several_fleets_goes_on_after_a_hot_one(desk: Desk) -> 
     """Each fleet has its element; the exit code is the first that is not 0."""
     async with fleet_of(1) as fleet:
         await left_hot(fleet)
-        world = fleet.world()
-        held = await locks.acquire(world, FLEET.__class__("yard"), "push")
+        held = await holding.acquire(fleet.world(), FleetId("yard"), Want(purpose="push"))
         assert isinstance(held, locks.Held)
-        assert held.epoch.number == 1
         code = await recover(context=desk.context(fleet, "json"))
         document = desk.ran(code).document
     assert (6, ["hot", "hot"]) == (code, [one["type"] for one in document["fleets"]])

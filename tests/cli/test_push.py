@@ -23,7 +23,7 @@ from orchestrator.protocol.records import LockState
 from orchestrator.protocol.types import DeviceId, FleetId
 from orchestrator.service import locks
 from orchestrator.transport.memory import MemoryTransport
-from tests.cli.conftest import Desk, InMemory, Ran
+from tests.cli.conftest import Desk, InMemory, Ran, held_lock
 from tests.service.fleet import FLEET, Fleet, fleet_of
 
 D2 = DeviceId("d-02")
@@ -315,7 +315,7 @@ async def test_durations_that_make_no_sense_are_wrong_use(
 async def test_a_hot_lock_is_told_as_interface_says(desk: Desk) -> None:
     """Exit 6; who holds it, what for, and the way out."""
     async with fleet_of(1) as fleet:
-        await locks.acquire(fleet.world(), FLEET, "push")
+        await held_lock(fleet)
         context = desk.context(fleet, "json")
         with pytest.raises(OperatingError) as caught:
             await push(desk.config(), fleet=desk.fleet_file(1), yes=True, context=context)

@@ -86,6 +86,7 @@ def test_doctor_of_a_fresh_machine_says_what_is_missing(aimctl: Aimctl) -> None:
     )
     assert ("ok", "error") == (checks["store"]["status"], checks["broker"]["status"])
     assert "the first push makes it" in checks["store"]["text"]
+    assert [] == ran.document["diagnoses"]
 
 
 def test_doctor_shows_where_each_value_comes_from(aimctl: Aimctl, home: Path) -> None:
@@ -104,6 +105,7 @@ def test_doctor_of_a_damaged_store_is_11(aimctl: Aimctl, home: Path) -> None:
     assert {"store", "broker"} <= {
         one["name"] for one in ran.document["checks"] if one["status"] == "error"
     }
+    assert ran.document["next"].startswith("aimctl doctor --store")
 
 
 # --- broker config, demo ----------------------------------------------------------------------

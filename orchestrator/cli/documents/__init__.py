@@ -14,6 +14,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orchestrator.cli.documents.devices import (
+    Decide,
+    DeviceDocument,
+    Devices,
+    Retire,
+    Settle,
+)
 from orchestrator.cli.documents.files import (
     Lint,
     PlanDocument,
@@ -28,12 +35,18 @@ from orchestrator.cli.documents.fleets import (
     Statuses,
 )
 from orchestrator.cli.documents.locks import (
+    BreakGlass,
     ForceUnlock,
     Hot,
     LockDocument,
+    LockRun,
     Locks,
     Recover,
     Recoveries,
+    Release,
+    RequestRelease,
+    Reseed,
+    Waiting,
 )
 from orchestrator.cli.documents.others import (
     Broker,
@@ -42,7 +55,7 @@ from orchestrator.cli.documents.others import (
     Doctor,
     ErrorDocument,
 )
-from orchestrator.cli.documents.parts import Top
+from orchestrator.service.parts import Top
 
 __all__ = ["DOCUMENTS", "SCHEMA", "encoded"]
 
@@ -55,12 +68,23 @@ DOCUMENTS: Final[Mapping[str, type[Top]]] = {
     "progress": ProgressDocument,
     "status": Status,
     "statuses": Statuses,
+    "devices": Devices,
+    "device": DeviceDocument,
+    "retire": Retire,
+    "decide": Decide,
+    "settle": Settle,
     "history": History,
     "show": Show,
     "abort": Abort,
     "locks": Locks,
     "lock": LockDocument,
+    "release": Release,
+    "request-release": RequestRelease,
     "force-unlock": ForceUnlock,
+    "break-glass": BreakGlass,
+    "lock-run": LockRun,
+    "waiting": Waiting,
+    "reseed": Reseed,
     "recover": Recover,
     "recoveries": Recoveries,
     "hot": Hot,

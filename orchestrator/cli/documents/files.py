@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from orchestrator.cli.documents.parts import (
-    DigestText,
-    Following,
-    NotePart,
-    Part,
-    Top,
-)
+from orchestrator.cli.documents.parts import NotePart
+from orchestrator.service.parts import DigestText, Following, Part, Top
 
 
 class Lint(Top):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from orchestrator.cli.documents.parts import (
+from pydantic import Field
+
+from orchestrator.cli.documents.parts import EntryPart
+from orchestrator.service.parts import (
     Decision,
     DigestText,
-    EntryPart,
     ExitCode,
     Following,
     LockPart,
@@ -66,7 +68,11 @@ class ProgressDocument(Top):
 
 
 class DevicePart(Part):
-    """One device by its own word; ``heard_at`` is UTC in s."""
+    """
+    One device: its own word, and what the journal has of it; ``heard_at`` is UTC in s.
+
+    ``heuristic`` says how a person's word for it agrees with what was decided.
+    """
 
     state: State
     version: int | None
@@ -77,6 +83,9 @@ class DevicePart(Part):
     clock_error_ms: float | None
     heard_at: float | None
     deferred: bool
+    quarantined: bool
+    retired: bool
+    heuristic: str | None
 
 
 class StatusBody(Part):
@@ -93,6 +102,18 @@ class StatusBody(Part):
     exceptions: list[str]
     asked: bool
     why: str | None
+    enable_lease_s: Annotated[
+        float | None,
+        Field(description="How long an enable lease is; null without: see `exceptions`."),
+    ]
+    heuristics: Annotated[
+        dict[str, str],
+        Field(description="Devices that operate, or have operated, on a person's word."),
+    ]
+    contradictions: Annotated[
+        dict[str, str],
+        Field(description="What a device knows that the journal lacks: it was rolled back."),
+    ]
 
 
 class Status(StatusBody, Top):
@@ -138,6 +159,7 @@ class Show(Top):
     decided_at: float | None
     ended_at: float | None
     deferred: list[str]
+    quarantined: list[str]
     devices: dict[str, DigestText]
     excused: list[str]
     entries: list[EntryPart]

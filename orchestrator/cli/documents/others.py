@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from orchestrator.cli.documents.parts import (
-    DigestText,
-    ExitCode,
-    Following,
-    NotePart,
-    Part,
-    Top,
-)
+from pydantic import Field
+
+from orchestrator.cli.documents.parts import NotePart
+from orchestrator.service.parts import DigestText, ExitCode, Following, LockPart, Part, Top
 
 
 class ErrorDocument(Top):
@@ -41,6 +37,50 @@ class CheckPart(Part):
     text: str
 
 
+class DoubtPart(Part):
+    """What some device has been in doubt about for longest, since UTC in s."""
+
+    txn: str
+    seq: int
+    since: float
+
+
+class ExaminedDevicesPart(Part):
+    """Devices by name: what those that were heard say, and what the journal has of them."""
+
+    known: list[str]
+    heard: list[str]
+    prepared: list[str]
+    in_doubt: list[str]
+    holding: list[str]
+    deferred: list[str]
+    quarantined: list[str]
+    oldest_doubt: DoubtPart | None
+
+
+class DiagnosisPart(Part):
+    """
+    A fleet whose lock is held, or whose devices wait; ``next`` is the one command that helps.
+
+    ``grace_left_s`` is when the owner counts as gone, ``release_asked_at`` UTC in s.
+    """
+
+    fleet: str
+    lock: LockPart
+    holder: Literal["nobody", "live", "paused", "suspect", "ghost", "ghost, proved"]
+    work: Literal["nothing", "undecided", "undecided, and late", "decided", "reseed"]
+    release_asked_at: float | None
+    grace_left_s: float | None
+    by_wall_clock: bool | None
+    process: str | None
+    broker: Literal["reached", "away", "gone"]
+    why: Annotated[str | None, Field(description="Why the devices could not be asked.")]
+    devices: ExaminedDevicesPart
+    contradictions: dict[str, str]
+    wrong: str
+    next: str
+
+
 class Doctor(Top):
     """What `aimctl doctor` found."""
 
@@ -48,6 +88,7 @@ class Doctor(Top):
     ok: bool
     settings: list[SettingPart]
     checks: list[CheckPart]
+    diagnoses: list[DiagnosisPart]
     next: Following
     exit_code: ExitCode
 
