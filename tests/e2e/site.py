@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.protocol.records import Entry, FleetState, LockState, fold
+from orchestrator.protocol.fleet import FleetState
+from orchestrator.protocol.fold import fold
+from orchestrator.protocol.records import Entry, LockState
 from orchestrator.protocol.types import DeviceId, FleetId, TxnId
 from orchestrator.service import reading
 from orchestrator.staging.bundle import Bundle, make_bundle
