@@ -122,7 +122,8 @@ def _way_back(state: FleetState, fleet: FleetId) -> str | None:
 
 def _unheard(fleet: FleetId, doubtful: Doubtful) -> tuple[Exit, str, str | None]:
     """Say what a reseed still has to hear, and that it goes on from there."""
-    txns, again = ", ".join(doubtful.txns), f"aimctl reseed --fleet {fleet} --reason TEXT"
+    txns = ", ".join(doubtful.txns)
+    again = f"aimctl reseed --fleet {fleet} --reason TEXT --confirm {fleet}"
     if doubtful.unheard:
         why = f"who may know how {txns} ended was not heard: {named(doubtful.unheard)}"
         way = "run it again when they are back, or give them up: aimctl devices retire ID"
