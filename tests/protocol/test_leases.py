@@ -134,7 +134,8 @@ def heard(*devices: str, at: float = 10.0, **change: object) -> Witness:
     found = Witness()
     for device in map(DeviceId, devices):
         usual = hello(device, version=1, last_seq=1, operating=1, digest=mine(device))
-        found.learn(replace(usual, state=replace(usual.state, **change)), at)  # type: ignore[arg-type]
+        said = replace(usual.state, **change)  # type: ignore[arg-type]
+        found.learn(replace(usual, state=said), at)
     return found
 
 

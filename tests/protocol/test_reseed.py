@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -68,7 +68,8 @@ def heard(said: Said, epoch: Epoch = OURS) -> Witness:
     """What devices have said after they were fenced into this incarnation."""
     witness = Witness()
     for device, change in said.items():
-        witness.learn(hello(device, **{"max_epoch": epoch, **change}), NOW)  # type: ignore[arg-type]
+        told: dict[str, Any] = {"max_epoch": epoch, **change}
+        witness.learn(hello(device, **told), NOW)
     return witness
 
 
