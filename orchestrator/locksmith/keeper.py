@@ -63,11 +63,6 @@ class Keeper:
         self._lost = lost
         self._renewed = clock.monotonic() if since is None else since
 
-    @property
-    def heartbeat_age_s(self) -> float:
-        """How long ago the last renewal that succeeded was sent, in s: for metrics."""
-        return max(0.0, self._clock.monotonic() - self._renewed)
-
     async def run(self) -> None:
         """Renew until cancelled or lost."""
         await self._lost(await self._until_lost())

@@ -275,19 +275,6 @@ async def test_a_lease_that_began_long_ago_is_not_kept() -> None:
     assert ([], [(Lost.UNRENEWABLE, 0.0)]) == (kept.store.touched, kept.lost)
 
 
-async def test_it_knows_the_age_of_its_last_heartbeat() -> None:
-    """For metrics: since the last renewal that succeeded."""
-    kept = await keep()
-    await kept.clock.pass_time(5.0)
-    fresh_s = kept.keeper.heartbeat_age_s
-    kept.store.fails = lambda: StoreUnavailable("away")
-
-    await kept.clock.pass_time(3.0)
-    await kept.end()
-
-    assert (2.0, 5.0) == (fresh_s, kept.keeper.heartbeat_age_s)
-
-
 async def test_a_cancelled_keeper_leaves_no_touch_behind() -> None:
     """Whoever ends it may close the store."""
     kept = await keep()
