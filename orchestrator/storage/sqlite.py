@@ -26,8 +26,8 @@ from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.records import Entry, Record
 from orchestrator.protocol.types import Digest, FleetId, Owner
 from orchestrator.storage import codec, lease_rows
-from orchestrator.storage.files import make_file
 from orchestrator.storage.leases import Boot, lease_changes, no_boot, read_stamp
+from orchestrator.storage.medium import Connection, Medium, OsMedium
 from orchestrator.storage.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -76,20 +76,22 @@ class SqliteStore:
         now: Callable[[], float],
         boot: Boot = no_boot,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
+        medium: Medium | None = None,
     ) -> None:
         self._path = path.absolute()
+        self._medium: Medium = medium or OsMedium()
         self._now = now
         self._boot = boot
         self._busy_timeout_s = busy_timeout_s
         # All of the mutable state. No connection: closed for good, or lost until the next use.
         # In doubt: a COMMIT failed, and what it left in the log is not overwritten yet.
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._closed = False
         self._in_doubt = False
         self._identity: tuple[int, int] | None = None
         _require_sqlite()
-        make_file(self._path)
-        self._identity = _identity(self._path)
+        self._medium.make_file(self._path)
+        self._identity = self._medium.identity(self._path)
         self._connection = self._connect()
 
     async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
@@ -176,7 +178,7 @@ class SqliteStore:
     @contextlib.contextmanager
     def _transaction(
         self, *, lost: type[OutcomeUnknown | StoreUnavailable]
-    ) -> Iterator[sqlite3.Connection]:
+    ) -> Iterator[Connection]:
         """Write in one transaction; ``lost`` is raised where COMMIT itself fails."""
         connection = self._connected()
         try:
@@ -213,7 +215,7 @@ class SqliteStore:
         with self._mapped():
             return connection.execute(sql, arguments).fetchall()
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self) -> Connection:
         if self._closed:
             raise StoreUnavailable(f"{self._path}: the store was closed")
         self._check_identity()
@@ -228,7 +230,7 @@ class SqliteStore:
         A backup that was put there, or a file that was removed: what we append to the old one
         nobody else would ever read, and both would grant the same epochs.
         """
-        found = _identity(self._path)
+        found = self._medium.identity(self._path)
         if self._identity is None:
             self._identity = found
         elif found != self._identity:
@@ -237,7 +239,7 @@ class SqliteStore:
                 f"{self._path}: the file was replaced or removed while it was open: start again"
             )
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
+    def _roll_back(self, connection: Connection) -> None:
         """Give up the transaction; a connection that cannot even do that is given up too."""
         try:
             if connection.in_transaction:
@@ -251,15 +253,9 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file, which exists: one that vanished must not come back as an empty one."""
+    def _connect(self) -> Connection:
         with self._mapped():
-            connection = sqlite3.connect(
-                f"{self._path.as_uri()}?mode=rw",
-                uri=True,
-                isolation_level=None,  # transactions are begun and ended here, explicitly
-                timeout=self._busy_timeout_s,
-            )
+            connection = self._medium.connect(self._path, self._busy_timeout_s)
         try:
             with self._mapped():
                 self._prepare(connection)
@@ -268,7 +264,7 @@ class SqliteStore:
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: Connection) -> None:
         _set_pragmas(connection, self._path)
         _check_ours(connection, self._path)
         _switch_to_wal(connection, self._path)
@@ -288,16 +284,7 @@ class SqliteStore:
             raise StoreUnavailable(f"{self._path}: {_why(error)}") from error
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return which file stands at ``path``; ``None`` where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _check_head(connection: sqlite3.Connection, fleet: FleetId, expected: int) -> None:
+def _check_head(connection: Connection, fleet: FleetId, expected: int) -> None:
     sql = "SELECT coalesce(max(idx), 0) FROM journal WHERE fleet = ?"
     head = connection.execute(sql, (fleet,)).fetchone()[0]
     if head != expected:
@@ -309,7 +296,7 @@ def _require_sqlite() -> None:
         _refuse(f"SQLite {sqlite3.sqlite_version} is too old: the store needs 3.37")
 
 
-def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+def _set_pragmas(connection: Connection, path: Path) -> None:
     for name, value, expected in _PRAGMAS:
         connection.execute(f"PRAGMA {name} = {value}")
         found = _pragma(connection, name)
@@ -317,7 +304,7 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
             raise StoreUnavailable(f"{path}: PRAGMA {name} is {found!r}, not {expected}")
 
 
-def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+def _check_ours(connection: Connection, path: Path) -> None:
     """Refuse another program's database and a newer schema, before anything is changed."""
     connection.execute("BEGIN")  # one snapshot: another process may be making the tables now
     version = _pragma(connection, "user_version")
@@ -341,14 +328,14 @@ def _refuse(message: str) -> NoReturn:
     raise OperatingError(message, exit_code=Exit.UNREACHABLE, next_command="aimctl doctor")
 
 
-def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:
+def _switch_to_wal(connection: Connection, path: Path) -> None:
     """Leave the rollback journal; the mode stays with the file."""
     mode = _wal_mode(connection)
     if mode != "wal":
         raise StoreUnavailable(f"{path}: it cannot hold a write-ahead log, its mode is {mode}")
 
 
-def _wal_mode(connection: sqlite3.Connection) -> object:
+def _wal_mode(connection: Connection) -> object:
     """SQLite answers BUSY at once here while others do the same; a write does wait for them."""
     for _ in range(_WAL_ATTEMPTS):
         try:
@@ -361,7 +348,7 @@ def _wal_mode(connection: sqlite3.Connection) -> object:
     return "busy"
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: Connection, path: Path) -> None:
     """Make the tables, or bring them up to the present schema; a failure leaves all as it was."""
     connection.execute("BEGIN IMMEDIATE")
     version = _pragma(connection, "user_version")  # read again: somebody may have been faster
@@ -371,7 +358,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+def _pragma(connection: Connection, name: str) -> Any:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
