@@ -56,7 +56,7 @@ def _foreign_txn(fleet: FleetState, told: DeviceState) -> str | None:
         if seq is None or name is None or seq <= fleet.reseeded_seq:
             continue  # below a reseed the devices may remember what the journal has lost
         if seq in known and name not in known[seq]:
-            return f"it knows txn {seq} as {name}, this journal as {', '.join(known[seq])}"
+            return f"it knows txn {seq} as {name}, this journal as {', '.join(sorted(known[seq]))}"
     return None
 
 
@@ -135,12 +135,14 @@ def welcome(
 
     While a transaction is open and undecided, a member is enabled only if its HELLO shows that
     transaction's PREPARED or outcome: otherwise it might be running a version that the decision
-    is about to leave behind. A quarantined device is enabled only after its ``Rejoined``.
+    is about to leave behind. A quarantined device is enabled only after its ``Rejoined``, and
+    nobody while a reseed has not adopted yet: another version may turn out to be the fleet's.
     """
     txn = undecided_for(fleet, hello.device)
     shown = (hello.state.prepared, hello.state.outcome_txn)
     lease_s = lease_for(fleet, hello.device, received)
-    away = hello.device in fleet.quarantined or (lease_s is not None and lease_s <= 0)
+    away = hello.device in fleet.quarantined or fleet.reseeding is not None
+    away = away or (lease_s is not None and lease_s <= 0)
     return Welcome(
         boot=hello.boot,
         nonce=hello.nonce,

@@ -23,7 +23,7 @@ from orchestrator.protocol.orchestration import (
     Timing,
 )
 from orchestrator.protocol.phases import Phase
-from orchestrator.protocol.records import Ended, LockState, Record
+from orchestrator.protocol.records import Ended, LockState, Record, Verb
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner
 
 IDLE_S: Final = 1.0
@@ -54,6 +54,7 @@ class Closer(Desk):
         self._final: Phase | None = None
         self._started_at: float | None = None
         self._driving_since: float | None = None
+        self._adopted_since: float | None = None
         self._leases_at = 0.0
 
     # --- the lock in our hands ------------------------------------------------------------------
@@ -115,12 +116,28 @@ class Closer(Desk):
         patience_s = DETACH_S if self._detached else self.timing.settle_s
         return max(at for at in instants if at is not None) + patience_s
 
-    def _release(self, _now: float) -> tuple[Record, ...]:
+    def _release(self, now: float) -> tuple[Record, ...]:
         """Give the lock back; never with an open transaction (I15)."""
-        if self.epoch is None or self.owner is None:
+        if self.epoch is None or self.owner is None or self._reborn_wait(now):
             return ()
         released = lease.release(self.state, self.epoch, self.owner)
         return () if isinstance(released, lease.NotTheLock) else released
+
+    def _reborn_wait(self, now: float) -> bool:
+        """Whether devices that were heard in a reseed still wait to be told that they may aim."""
+        goal, epoch = self.goal, self.epoch
+        if not isinstance(goal, Resolve) or self.state.lock.purpose != Verb.RESEED or not epoch:
+            return False
+        self._adopted_since = now if self._adopted_since is None else self._adopted_since
+        waiting = self.witness.left(
+            ("reborn", self.state.head),
+            goal.members,
+            lambda device: (
+                not self.witness.heard_in(device, epoch)
+                or self.witness.settled(device, self.state)
+            ),
+        )
+        return bool(waiting) and now < self._adopted_since + self.timing.settle_s
 
     def _finish(self) -> None:
         """End, and take back what is retained in our topics and waited for by nobody."""

@@ -30,7 +30,12 @@ OUTCOMES_KEPT: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A yes that was given: the device is bound to ``txn`` until it learns the decision."""
+    """
+    A yes that was given: the device is bound to ``txn`` until it learns the decision.
+
+    ``left_behind`` is whether its version was not the plan's base: then it does not operate it
+    until ``hold_at`` as the others do theirs.
+    """
 
     txn: TxnId
     seq: int
@@ -39,6 +44,7 @@ class Prepared:
     digest: Digest
     config: str
     timeline: Timeline
+    left_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +276,7 @@ class Holding(StrEnum):
     RESTARTED = "restarted: not confirmed yet"
     LATE = "learned the decision late: not confirmed yet"
     BEHIND = "not at the fleet's version"
+    REBORN = "the journal was begun anew: not confirmed yet"
     DOUBT = "in doubt"
     LEASE = "its lease to operate has run out"
     CLOCK = "clock error above the fleet's bound"

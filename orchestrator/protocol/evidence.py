@@ -170,7 +170,7 @@ class Witness:
         told = self.of(device).state
         if told is None or not self.acknowledged(device, txn):
             return False
-        waits = {Holding.LATE.value, Holding.RESTARTED.value}
+        waits = {Holding.LATE.value, Holding.RESTARTED.value, Holding.REBORN.value}
         return told.operating == told.version or not waits.intersection(told.holds)
 
     def rejoined(self, device: DeviceId, fleet: FleetState) -> bool:

@@ -150,6 +150,8 @@ class FleetState:
         word = self.heuristics.get(device)
         if word is None:
             return False
+        if self.reseeding is not None:
+            return True  # what the journal has lost may be what it waits for
         waits_for = [*self.deferred.get(device, ()), *([] if self.open is None else [self.open])]
         return any(txn.begun.txn == word.txn for txn in waits_for)
 

@@ -6,41 +6,34 @@ records as a stranger would, so that a mistake in ``apply`` or in a core is seen
 repeated. README.md has the list; the letters S, M and R there say who asks them.
 
 :func:`check` looks at one :class:`Snapshot`; :func:`check_change` at a device before and after
-one durable write, for what must never change or never decrease.
+one durable write, for what must never change or never decrease. :class:`Watch` is the same for
+whoever asks after every step: it is told what has changed, and looks only at that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from orchestrator.protocol.device import Durable
+from orchestrator.protocol.book import Book, Violation, journal_violations, judge
+from orchestrator.protocol.device import Durable, Finished
 from orchestrator.protocol.fleet import FleetState
-from orchestrator.protocol.records import (
-    Adopted,
-    Begun,
-    Decided,
-    Ended,
-    Entry,
-    LockReleased,
-    LockRequested,
-    LockState,
-    LockTaken,
-    LockWithdrawn,
-)
-from orchestrator.protocol.types import DeviceId, Digest, Epoch, Outcome, Ticket, TxnId, Version
+from orchestrator.protocol.records import Adopted, Begun, Decided, Entry
+from orchestrator.protocol.types import DeviceId, Digest, Epoch, Outcome, TxnId, Version
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """An invariant that does not hold: its ``id`` in README.md, and what was seen."""
-
-    id: str
-    text: str
-
-    def __str__(self) -> str:
-        """Show ``I5: d-01 operates 1, d-02 operates 2``."""
-        return f"{self.id}: {self.text}"
+__all__ = [
+    "DeviceView",
+    "Promise",
+    "Snapshot",
+    "Violation",
+    "Watch",
+    "check",
+    "check_change",
+    "check_rejoin",
+    "excepted",
+    "journal_violations",
+    "mixed_operation",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,161 +78,190 @@ class Snapshot:
     at: float = 0.0
 
 
-@dataclass(slots=True, kw_only=True)
-class _Book:
-    """What a reader of the journal's raw records needs to remember from one to the next."""
-
-    lock: LockState = LockState.FREE
-    epoch: Epoch = field(default_factory=Epoch)
-    open: TxnId | None = None
-    begun: dict[TxnId, Begun] = field(default_factory=dict)
-    outcomes: dict[TxnId, Outcome] = field(default_factory=dict)
-    queue: list[Ticket] = field(default_factory=list)
-
-
 def check(snapshot: Snapshot) -> list[Violation]:
     """Return every invariant that does not hold in ``snapshot``."""
-    found = list(journal_violations(snapshot.journal))
-    book = _read(snapshot.journal)
-    found += _agreement(snapshot, book)
-    found += _validity(snapshot, book)
-    found += _nobody_forgotten(snapshot, book)
-    found += mixed_operation(snapshot)
-    return found
+    watch = Watch(snapshot.fleet, promised=snapshot.promised, replaced=snapshot.replaced)
+    watch.excuse(snapshot.exceptions)
+    for entry in snapshot.journal:
+        watch.append(entry, snapshot.fleet)
+    for device, view in snapshot.devices.items():
+        watch.see(device, view)
+    return watch.violations(snapshot.at)
 
 
-# --- the journal alone (I2, I7, I8, I9, I14, I15, I26) ------------------------------------------
+class Watch:
+    """
+    The invariants of a fleet, asked again only where something has changed.
 
+    Told what a :class:`Snapshot` is made of as it comes about, it returns what :func:`check` would
+    of the snapshot of now. A journal that has lost its end needs a new one, with the ``promised``
+    and ``replaced`` of the old one.
+    """
 
-def journal_violations(journal: Iterable[Entry]) -> Iterator[Violation]:
-    """Yield what is wrong with the records themselves, in their order."""
-    book = _Book()
-    for entry in journal:
+    def __init__(
+        self,
+        fleet: FleetState,
+        *,
+        promised: Iterable[Promise] = (),
+        replaced: Iterable[DeviceId] = (),
+    ) -> None:
+        self.fleet = fleet
+        self.devices: dict[DeviceId, DeviceView] = {}
+        self.promised = set(promised)
+        self.replaced = set(replaced)
+        self._excused: frozenset[DeviceId] = frozenset()
+        self._book = Book()
+        self._written: list[Violation] = []
+        self._stale: dict[DeviceId, None] = {}
+        """Whose record is to be held against the journal again."""
+        self._records: dict[DeviceId, tuple[Violation, ...]] = {}
+        self._outcomes: dict[TxnId, dict[DeviceId, Outcome]] = {}
+        self._split: dict[TxnId, Violation] = {}
+        self._unvoted: dict[TxnId, list[Violation]] = {}
+        self._forgotten: tuple[Violation, ...] | None = ()
+        self._mixed: Mapping[DeviceId, Version] | None = {}
+        self._sound = True
+        """Whether nothing was found, and nothing has changed since."""
+
+    def append(self, entry: Entry, fleet: FleetState) -> None:
+        """Take the next entry, and the fold after it."""
         record = entry.record
-        if isinstance(record, LockTaken | LockReleased):
-            yield from _ownership(book, record)
-        elif isinstance(record, Begun | Decided | Ended):
-            yield from _guarded(book, record)
-        _note(book, record)
+        self._written += judge(self._book, record)
+        if isinstance(record, Begun | Decided):
+            self._count_votes(record.txn)
+        elif isinstance(record, Adopted):
+            for one in record.relisted:
+                self._count_votes(one.txn)
+        decides = isinstance(record, Decided | Adopted)
+        if decides or fleet.reseeded_seq != self.fleet.reseeded_seq:
+            self._stale.update(dict.fromkeys(self.devices))
+        self.fleet = fleet
+        self._forgotten, self._mixed, self._sound = None, None, False
+
+    def see(self, device: DeviceId, view: DeviceView) -> None:
+        """Take what a device is now."""
+        before = self.devices.get(device)
+        if before == view:
+            return
+        self.devices[device] = view
+        self._mixed, self._sound = None, False
+        if before is not None and before.durable is view.durable:
+            return
+        self._forgotten = None
+        self._stale[device] = None
+        if before is None or before.durable.finished != view.durable.finished:
+            self._compare(device, () if before is None else before.durable.finished)
+
+    def promise(self, one: Promise) -> None:
+        """Take a yes that is stored: it counts for ever."""
+        self.promised.add(one)
+        if one.txn in self._unvoted:
+            self._count_votes(one.txn)
+
+    def replace(self, device: DeviceId) -> None:
+        """Take that a device has lost its disk; its new record comes by :meth:`see`."""
+        self.replaced.add(device)
+        self._forgotten, self._sound = None, False
+
+    def excuse(self, devices: frozenset[DeviceId]) -> None:
+        """Take who else may operate another version for now (I5), until told again."""
+        self._excused, self._mixed, self._sound = devices, None, False
+
+    def violations(self, at: float) -> list[Violation]:
+        """Return every invariant that does not hold at the true instant ``at``, in s."""
+        if self._sound:
+            return []
+        for device in self._stale:
+            durable = self.devices[device].durable
+            self._records[device] = tuple(_recorded(durable, self._book, self.fleet))
+        self._stale.clear()
+        if self._forgotten is None:
+            self._forgotten = tuple(_nobody_forgotten(self, self._book))
+        if self._mixed is None:
+            self._mixed = _operating(self.fleet, self.devices, self._excused)
+        found = [*self._written]
+        for records in self._records.values():
+            found += records
+        found += self._split.values()
+        for unvoted in self._unvoted.values():
+            found += unvoted
+        found += (*self._forgotten, *_mixed(self._mixed, at))
+        self._sound = not found
+        return found
+
+    def _compare(self, device: DeviceId, before: tuple[Finished, ...]) -> None:
+        """I1: look again at the transactions of which a device has another record now."""
+        after = self.devices[device].durable.finished
+        for done in before:
+            self._outcomes[done.txn].pop(device, None)
+        for done in after:
+            self._outcomes.setdefault(done.txn, {})[device] = done.outcome
+        for txn in dict.fromkeys(done.txn for done in (*before, *after)):
+            outcomes = self._outcomes[txn]
+            self._split.pop(txn, None)
+            if len(set(outcomes.values())) > 1:
+                who = ", ".join(f"{name} {outcome}" for name, outcome in sorted(outcomes.items()))
+                self._split[txn] = Violation(id="I1", text=f"{txn}: {who}", txn=txn)
+
+    def _count_votes(self, txn: TxnId) -> None:
+        """I3: COMMIT only where every member has stored a yes for that txn, digest and epoch."""
+        begun = self._book.begun.get(txn)
+        self._unvoted.pop(txn, None)
+        if begun is None or self._book.outcomes.get(txn) is not Outcome.COMMIT:
+            return
+        needed = (
+            Promise(device=device, txn=txn, digest=digest, epoch=begun.epoch)
+            for device, digest in begun.digests.items()
+        )
+        unvoted = [
+            Violation(
+                id="I3", text=f"{txn} is committed, {one.device} never stored a yes", txn=txn
+            )
+            for one in needed
+            if one not in self.promised
+        ]
+        if unvoted:
+            self._unvoted[txn] = unvoted
 
 
-def _ownership(book: _Book, record: LockTaken | LockReleased) -> Iterator[Violation]:
-    if record.epoch <= book.epoch:
-        yield Violation(id="I9", text=f"epoch {record.epoch} follows {book.epoch}")
-    if isinstance(record, LockReleased):
-        if book.open is not None:
-            yield Violation(id="I15", text=f"the lock is free, txn {book.open} is open")
-        return
-    reborn = record.epoch.incarnation > book.epoch.incarnation
-    if record.state is LockState.RESOLVING and book.lock is LockState.FREE and not reborn:
-        yield Violation(id="I14", text=f"epoch {record.epoch} resolves what was free")
-    if record.state is LockState.HELD and book.lock is not LockState.FREE:
-        yield Violation(id="I14", text=f"epoch {record.epoch} was granted, it was not free")
-    if record.state is LockState.HELD and record.ticket != next(iter(book.queue), None):
-        yield Violation(id="I26", text=f"epoch {record.epoch} was granted past {book.queue[:1]}")
+# --- devices against the journal (I2, I15, I17) -------------------------------------------------
 
 
-def _guarded(book: _Book, record: Begun | Decided | Ended) -> Iterator[Violation]:
-    decided = isinstance(record, Decided)
-    if book.lock is LockState.FREE or record.epoch != book.epoch:
-        what = f"{record.kind} of {record.txn} under epoch {record.epoch}, it is {book.epoch}"
-        yield Violation(id="I8" if decided else "I14", text=what)
-    if isinstance(record, Begun):
-        if book.open is not None:
-            yield Violation(id="I15", text=f"{record.txn} begun while {book.open} was open")
-        if any(record.seq <= begun.seq for begun in book.begun.values()):
-            yield Violation(id="I11", text=f"seq {record.seq} of {record.txn} is not new")
-        return
-    if decided and record.txn in book.outcomes:
-        yield Violation(id="I7", text=f"{record.txn} was decided twice")
-    if decided and record.txn not in book.begun:
-        yield Violation(id="I7", text=f"{record.txn} was decided and never begun")
-    if isinstance(record, Ended) and record.txn not in book.outcomes:
-        yield Violation(id="I15", text=f"{record.txn} ended undecided")
+def _recorded(device: Durable, book: Book, fleet: FleetState) -> Iterator[Violation]:
+    """I2, I17: nobody has recorded what is not stored, or the other outcome."""
+    name = device.device
+    for done in device.finished:
+        stored = book.outcomes.get(done.txn)
+        if stored is None and done.seq <= fleet.reseeded_seq:
+            continue  # the journal has lost it: that was found out, and a reseed has ended it
+        if stored is None:
+            text = f"{name} has recorded {done.outcome} of {done.txn}, nothing is stored"
+            yield Violation(id="I17", text=text, txn=done.txn)
+        elif done.seq <= fleet.reseeded_seq and device.version > done.seq:
+            continue  # it has gone on, and a reseed can't ask for what it has left behind
+        elif stored is not done.outcome:
+            text = f"{done.txn} is {stored} in the journal, {done.outcome} on {name}"
+            yield Violation(id="I2", text=text, txn=done.txn)
 
 
-def _note(book: _Book, record: object) -> None:
-    if isinstance(record, LockTaken):
-        book.lock, book.epoch = record.state, record.epoch
-        book.queue = [ticket for ticket in book.queue if ticket != record.ticket]
-    elif isinstance(record, LockRequested):
-        book.queue.append(record.ticket)
-    elif isinstance(record, LockWithdrawn):
-        book.queue = [ticket for ticket in book.queue if ticket != record.ticket]
-    elif isinstance(record, Adopted):
-        book.outcomes.update({one.txn: one.outcome for one in record.relisted})
-    elif isinstance(record, LockReleased):
-        book.lock, book.epoch = LockState.FREE, record.epoch
-    elif isinstance(record, Begun):
-        book.begun[record.txn], book.open = record, record.txn
-    elif isinstance(record, Decided):
-        book.outcomes.setdefault(record.txn, record.outcome)
-    elif isinstance(record, Ended):
-        book.open = None
-
-
-def _read(journal: Iterable[Entry]) -> _Book:
-    book = _Book()
-    for entry in journal:
-        _note(book, entry.record)
-    return book
-
-
-# --- devices against the journal (I1, I2, I3, I15, I17) -----------------------------------------
-
-
-def _agreement(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
-    """I1, I2, I17: nobody has recorded what is not stored, or the other outcome."""
-    by_device: dict[TxnId, dict[DeviceId, Outcome]] = {}
-    for device, view in snapshot.devices.items():
-        for done in view.durable.finished:
-            by_device.setdefault(done.txn, {})[device] = done.outcome
-            stored = book.outcomes.get(done.txn)
-            if stored is None and done.seq <= snapshot.fleet.reseeded_seq:
-                continue  # the journal has lost it: that was found out, and a reseed has ended it
-            if stored is None:
-                text = f"{device} has recorded {done.outcome} of {done.txn}, nothing is stored"
-                yield Violation(id="I17", text=text)
-            elif done.seq <= snapshot.fleet.reseeded_seq and view.durable.version > done.seq:
-                continue  # it has gone on, and a reseed can't ask for what it has left behind
-            elif stored is not done.outcome:
-                text = f"{done.txn} is {stored} in the journal, {done.outcome} on {device}"
-                yield Violation(id="I2", text=text)
-    for txn, outcomes in by_device.items():
-        if len(set(outcomes.values())) > 1:
-            who = ", ".join(f"{device} {outcome}" for device, outcome in outcomes.items())
-            yield Violation(id="I1", text=f"{txn}: {who}")
-
-
-def _validity(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
-    """I3: COMMIT only where every member has stored a yes for that txn, digest and epoch."""
-    for txn, outcome in book.outcomes.items():
-        begun = book.begun.get(txn)
-        if outcome is Outcome.ABORT or begun is None:
-            continue
-        for device, digest in begun.digests.items():
-            needed = Promise(device=device, txn=txn, digest=digest, epoch=begun.epoch)
-            if needed not in snapshot.promised:
-                yield Violation(id="I3", text=f"{txn} is committed, {device} never stored a yes")
-
-
-def _nobody_forgotten(snapshot: Snapshot, book: _Book) -> Iterator[Violation]:
+def _nobody_forgotten(watch: Watch, book: Book) -> Iterator[Violation]:
     """I15: a device in doubt about a transaction that has ended is deferred on it by name."""
-    open_txn = None if snapshot.fleet.open is None else snapshot.fleet.open.begun.txn
-    for device, view in snapshot.devices.items():
+    fleet = watch.fleet
+    open_txn = None if fleet.open is None else fleet.open.begun.txn
+    for device, view in watch.devices.items():
         prepared = view.durable.prepared
-        if prepared is None or prepared.txn == open_txn or device in snapshot.fleet.retired:
+        if prepared is None or prepared.txn == open_txn or device in fleet.retired:
             continue
         lost = prepared.txn not in book.begun and prepared.txn not in book.outcomes
-        if lost and prepared.seq <= snapshot.fleet.reseeded_seq:
+        if lost and prepared.seq <= fleet.reseeded_seq:
             continue  # the reseed has not heard of it: the device's next word asks for another
-        answered = snapshot.fleet.deferred.get(device, ())
-        if device in snapshot.replaced:  # its yes was acknowledged, lost, and given again
-            answered = (*answered, *snapshot.fleet.recent)
+        answered = fleet.deferred.get(device, ())
+        if device in watch.replaced:  # its yes was acknowledged, lost, and given again
+            answered = (*answered, *fleet.recent)
         waits_for = {txn.begun.txn for txn in answered}
         if prepared.txn not in waits_for:
             text = f"{device} is in doubt about {prepared.txn}, which has ended without it"
-            yield Violation(id="I15", text=text)
+            yield Violation(id="I15", text=text, txn=prepared.txn)
 
 
 # --- operation (I5) -----------------------------------------------------------------------------
@@ -269,16 +291,29 @@ def excepted(fleet: FleetState, devices: Mapping[DeviceId, DeviceView]) -> froze
 
 def mixed_operation(snapshot: Snapshot) -> list[Violation]:
     """I5: no two devices operate different versions at this true instant."""
-    excused = snapshot.exceptions | excepted(snapshot.fleet, snapshot.devices)
-    operating = {
+    operating = _operating(snapshot.fleet, snapshot.devices, snapshot.exceptions)
+    return _mixed(operating, snapshot.at)
+
+
+def _operating(
+    fleet: FleetState,
+    devices: Mapping[DeviceId, DeviceView],
+    exceptions: frozenset[DeviceId],
+) -> Mapping[DeviceId, Version]:
+    """Return the version that each device operates, without those that may differ."""
+    excused = exceptions | excepted(fleet, devices)
+    return {
         device: view.operating
-        for device, view in snapshot.devices.items()
+        for device, view in devices.items()
         if view.operating is not None and device not in excused
     }
+
+
+def _mixed(operating: Mapping[DeviceId, Version], at: float) -> list[Violation]:
     if len(set(operating.values())) <= 1:
         return []
     who = ", ".join(f"{device} operates {version}" for device, version in operating.items())
-    return [Violation(id="I5", text=f"at {snapshot.at:.3f} {who}")]
+    return [Violation(id="I5", text=f"at {at:.3f} {who}")]
 
 
 # --- what never changes, what never decreases (I2, I10, I11, I12) -------------------------------

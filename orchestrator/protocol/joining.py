@@ -16,6 +16,7 @@ from orchestrator.protocol.device import Holding
 from orchestrator.protocol.messages import Fence, Welcome
 from orchestrator.protocol.operation import Retry
 from orchestrator.protocol.ready import Level
+from orchestrator.protocol.types import Epoch
 from orchestrator.protocol.voting import Voter
 
 
@@ -24,6 +25,7 @@ class Joiner(Voter):
 
     def _fence(self, message: Fence, now: float) -> None:
         if message.epoch > self.durable.max_epoch:
+            self._note_rebirth(message.epoch)
             durable = replace(self.durable, max_epoch=message.epoch)
             self._save(durable, then="fenced", message=message)
         else:
@@ -32,6 +34,16 @@ class Joiner(Voter):
 
     def _fenced(self, _message: Fence, now: float) -> None:
         self._say_hello(now)
+
+    def _note_rebirth(self, epoch: Epoch) -> None:
+        """
+        Hold from a new incarnation on: the journal may lack what others have recorded.
+
+        Whoever was told otherwise by a journal that was rolled back would else go on aiming with
+        the old version, while those are confirmed who have the one that a reseed adopts.
+        """
+        if epoch.incarnation > self.durable.max_epoch.incarnation:
+            self.operation.unconfirmed = self.operation.unconfirmed or Holding.REBORN
 
     def _confirm(self, message: Welcome, now: float) -> None:
         """Take the answer to the HELLO that showed this very state; ignore any other."""
@@ -48,6 +60,7 @@ class Joiner(Voter):
             answered=message.sent_at,
             back=self._arrived_at,
         )
+        self._note_rebirth(message.epoch)
         last_seq = self.durable.last_seq
         if self.durable.prepared is None:
             last_seq = max(last_seq, message.last_seq)
@@ -61,6 +74,8 @@ class Joiner(Voter):
         """Operate if this state is the fleet's, hold if it is known not to be."""
         durable, operation = self.durable, self.operation
         mine = (durable.version, durable.digest, durable.last_seq)
+        lost = message.digest is None and message.version > durable.version
+        self._left_behind_at = message.version if lost else None
         lease_s, asked_at = message.lease_s, message.sent_at_device_s
         over = lease_s is not None and now >= asked_at + lease_s  # it came too late to be of use
         if mine != (message.version, message.digest, message.last_seq):

@@ -149,8 +149,13 @@ class Operation:
             self.activated_at = self.clock.orchestrator_time(now)
 
     def activation_failed(self, reason: str, now: float) -> None:
-        """Note a failure: it will be tried again, never undone."""
-        self._activating, self.error = None, reason
+        """
+        Note a failure: it will be tried again, never undone.
+
+        Whose bytes stand in the active file now is not known any more: whatever version is due
+        next, the one before it too, has to be activated anew.
+        """
+        self._activating, self._running_bytes, self.error = None, None, reason
         self.retry_later(now)
 
     def retry_later(self, now: float) -> None:
@@ -188,9 +193,13 @@ class Operation:
             return True
         return target is None or self._running_bytes != target
 
+    def must_hold(self, durable: Durable, now: float) -> bool:
+        """Whether it operates, and must cease to."""
+        return self.operating is not None and bool(self.holds(durable, now))
+
     def hold(self, durable: Durable, now: float) -> Hold | None:
         """Begin to hold if that has become due; never begin to operate."""
-        if self.operating is None or not self.holds(durable, now):
+        if not self.must_hold(durable, now):
             return None
         change = self.change(durable, now)
         return change if isinstance(change, Hold) else None

@@ -15,7 +15,7 @@ from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.device import Durable, Prepared
 from orchestrator.protocol.messages import CatchUp, Prepare
 from orchestrator.protocol.operation import RESEND_MAX_S, RESEND_S
-from orchestrator.protocol.types import Digest, Plan
+from orchestrator.protocol.types import Digest, Plan, Version
 
 STALE: Final = "stale: epoch "
 """How the reason begins with which a device refuses what comes from below its epoch (I10)."""
@@ -53,8 +53,15 @@ def plan_fits(plan: Plan, durable: Durable, message: Prepare) -> bool:
     )
 
 
-def refusals(message: Prepare, durable: Durable) -> tuple[str, ...]:
-    """Return every reason of the record against a yes (D1)."""
+def refusals(
+    message: Prepare, durable: Durable, left_behind_at: Version | None = None
+) -> tuple[str, ...]:
+    """
+    Return every reason of the record against a yes (D1).
+
+    ``left_behind_at`` is the fleet's version where it has no configuration for this device, which
+    can't be caught up then, and holds until a push includes it: as a new one does.
+    """
     found = []
     if message.epoch < durable.max_epoch:
         found.append(f"{STALE}{message.epoch} is below {durable.max_epoch}")
@@ -64,7 +71,8 @@ def refusals(message: Prepare, durable: Durable) -> tuple[str, ...]:
         found.append(f"the activation of version {durable.version} is still pending")
     # A device without any version has nothing that the plan could be stale against: it holds
     # until its first activation.
-    if durable.version not in (0, message.base_version):
+    left_behind = left_behind_at is not None and message.base_version >= left_behind_at
+    if durable.version not in (0, message.base_version) and not left_behind:
         found.append(f"runs version {durable.version}, the plan is for {message.base_version}")
     return tuple(found)
 
@@ -105,8 +113,8 @@ def half_time(clock: ClockBound, order: Order) -> float:
     return (clock.device_time(order.message.timeline.vote_by) + order.at) / 2
 
 
-def prepared(message: Prepare, digest: Digest) -> Prepared:
-    """Make the PREPARED record."""
+def prepared(message: Prepare, digest: Digest, version: Version) -> Prepared:
+    """Make the PREPARED record of a device that has ``version``."""
     return Prepared(
         txn=message.txn,
         seq=message.seq,
@@ -115,4 +123,5 @@ def prepared(message: Prepare, digest: Digest) -> Prepared:
         digest=digest,
         config=message.config,
         timeline=message.timeline,
+        left_behind=version != message.base_version,
     )

@@ -167,7 +167,9 @@ class Participant(Joiner):
         notices, self._notices = self._notices, ()
         if self._writes:
             writes, self._writes = self._writes, ()
-            wake_at = self._next(self.operation.instants(self.durable), now)
+            # What is overdue (a wrong clock was just put right) does not wait for the disk.
+            overdue = self.operation.must_hold(self.durable, now)
+            wake_at = now if overdue else self._next(self.operation.instants(self.durable), now)
             return Ready(writes=writes, notices=notices, wake_at=wake_at)
         messages, self._messages = self._messages, ()
         effects, self._effects = self._effects, ()
@@ -234,8 +236,8 @@ class Participant(Joiner):
                     hold_at=prepared.timeline.hold_at,
                     activate_at=prepared.timeline.activate_at,
                     clock_error_s=prepared.timeline.clock_error_s,
-                    previous_version=self.durable.version,
-                    previous_digest=self.durable.digest,
+                    previous_version=0 if prepared.left_behind else self.durable.version,
+                    previous_digest=None if prepared.left_behind else self.durable.digest,
                 ),
             )
         self._save(durable, then="decided", message=message)
@@ -305,6 +307,7 @@ class Participant(Joiner):
             self._note_lateness(before.prepared, now)
         if writing.then != "confirmed" and _vouched(before) != _vouched(self.durable):
             self._nonce = None  # an answer on its way speaks of a state that is gone
+            self._left_behind_at = None
             if self.operation.unconfirmed is not None:
                 self._hello = Retry(at=now)
         getattr(self, f"_{writing.then}")(writing.message, now)
@@ -387,7 +390,8 @@ class Participant(Joiner):
         instants += self.operation.instants(self.durable)
         order, clock = self._order, self.operation.clock
         if order is not None and clock is not None and isinstance(order.message, Prepare):
-            instants.append(clock.device_time(order.message.timeline.vote_by) + 1e-3)
+            vote_by = clock.device_time(order.message.timeline.vote_by)
+            instants += [vote_by + 1e-3, vote_by + clock.error_s(now) + 1e-3]
             instants.append(rules.half_time(clock, order))
         return self._next(instants, now)
 

@@ -15,7 +15,7 @@ from orchestrator.protocol.messages import DeviceMessage, DeviceState, Hello, Me
 from orchestrator.protocol.operation import Operation, Retry
 from orchestrator.protocol.order import Order
 from orchestrator.protocol.ready import Level, Notice, Send, notice
-from orchestrator.protocol.types import REASON_CHARS_MAX, Plan
+from orchestrator.protocol.types import REASON_CHARS_MAX, Plan, Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class Device:
         self._arrived_at = 0.0
         self._nonce: int | None = None
         self._measure = False
+        self._left_behind_at: Version | None = None
+        """The fleet's version, where the last answer had no configuration of it for us."""
         self._hello: Retry | None = None
         self._ask: Retry | None = None
         self._want: Retry | None = None

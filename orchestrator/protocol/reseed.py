@@ -7,7 +7,7 @@ devices have recorded. Nothing can be decided from such a journal. A reseed
 1. takes the lock in a new incarnation, whose epochs are above all old ones, and goes on above the
    highest sequence number that any device reports (:func:`begin`);
 2. fences every member into it: whoever has acknowledged takes no decision of the old incarnation
-   any more, and has told what it knows;
+   any more, holds until it is told what the fleet's version is, and has told what it knows;
 3. adopts that (:func:`adopt`): a recorded COMMIT or ABORT is the decision; a transaction about
    which nobody knows more than a doubt is aborted, once every member was heard or retired by
    name; until then it stays open, and those who were not heard are quarantined.
@@ -131,9 +131,13 @@ def adopt(
         waiting = tuple(device for device, one in told.items() if one.prepared in doubtful)
         return Doubtful(txns=doubtful, unheard=unheard, waiting=waiting)
     mine = {txn.begun.txn for txn in state.known_txns()}
-    relisted = tuple(_relist(fate, told, config) for fate in found if fate.txn not in mine)
-    last_seq = max((_highest_seq(one) for one in told.values()), default=0)
-    adopted = Adopted(epoch=epoch, last_seq=last_seq, relisted=relisted, quarantined=unheard)
+    lost = [fate for fate in found if fate.txn not in mine]
+    adopted = Adopted(
+        epoch=epoch,
+        last_seq=max((_highest_seq(one) for one in told.values()), default=0),
+        relisted=tuple(_relist(fate, state, told, config) for fate in lost),
+        quarantined=unheard,
+    )
     if state.open is None or state.open.decided is not None:
         return (adopted,)
     own = next(fate for fate in found if fate.txn == state.open.begun.txn)
@@ -221,23 +225,43 @@ def _by_another(told: DeviceState, txn: TxnId, seq: int) -> bool:
     return named not in (None, txn) and txn != _lost_name(seq)
 
 
-def _relist(fate: _Fate, told: Mapping[DeviceId, DeviceState], config: str) -> Relisted:
+def _relist(
+    fate: _Fate, state: FleetState, told: Mapping[DeviceId, DeviceState], config: str
+) -> Relisted:
     waiting = tuple(sorted(device for device, one in told.items() if one.prepared == fate.txn))
     plans = [told[device].prepared_plan for device in waiting]
     at_it = fate.outcome is Outcome.COMMIT
+    known = {
+        device: digest
+        for device, one in sorted(told.items())
+        if at_it and (digest := _digest_in(fate, one)) is not None
+    }
     return Relisted(
         txn=fate.txn,
         seq=fate.seq,
         outcome=fate.outcome or Outcome.ABORT,
         config=config,
         plan=next((plan for plan in plans if plan is not None), NOT_KNOWN),
-        digests={
-            device: digest
-            for device, one in sorted(told.items())
-            if at_it and (digest := _digest_in(fate, one)) is not None
-        },
+        digests={**_planned(fate, state, known), **known},
         waiting=waiting,
     )
+
+
+def _planned(
+    fate: _Fate, state: FleetState, known: Mapping[DeviceId, Digest]
+) -> Mapping[DeviceId, Digest]:
+    """
+    Return the configurations of a lost version as the journal had planned it.
+
+    It has lost the decision and kept the plan: then whoever lacks the version can be caught up. It
+    is the same plan if it says of every device that has the version what the device says.
+    """
+    for txn in state.known_txns():
+        planned = txn.begun.digests
+        same = all(planned.get(device) == digest for device, digest in known.items())
+        if known and same and txn.begun.seq == fate.seq:
+            return {one: planned[one] for one in sorted(planned) if one not in state.retired}
+    return {}
 
 
 def _digest_in(fate: _Fate, told: DeviceState) -> Digest | None:

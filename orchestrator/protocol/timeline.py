@@ -27,6 +27,9 @@ VOTE_EXCHANGES: Final = 3
 VOTE_WRITES: Final = 2
 """... and two durable writes: the staged bytes and the PREPARED record."""
 
+BEGIN_APPENDS: Final = 1
+"""... after one append of ours: nobody hears PREPARE before Begun is stored (row C1)."""
+
 SLACK: Final = 4
 """Four times what was measured, so that an ordinary hiccup does not abort."""
 
@@ -41,16 +44,17 @@ def measured(
     """
     Return the timeline of a transaction that begins at ``now`` (UTC s).
 
-    The window covers the slowest round trip and durable write that members have shown, unless
-    the fleet file or the operator gives one; the margin covers one durable decision
-    (``append_s``) and one broadcast. ``leases_until`` (UTC s) is until when a device that is left
-    out may operate the old version on its enable lease: nobody holds, and nobody begins with the
-    new one, before that (DESIGN §5).
+    The window covers our own append of Begun (``append_s``) and the slowest round trip and durable
+    write that members have shown, unless the fleet file or the operator gives one; the margin
+    covers one durable decision and one broadcast. ``leases_until`` (UTC s) is until when a device
+    that is left out may operate the old version on its enable lease: nobody holds, and nobody
+    begins with the new one, before that (DESIGN §5).
     """
     known = list(told)
     rtt_s = max((e.rtt_s for e in known if e.rtt_s is not None), default=RTT_UNKNOWN_S)
     write_s = max((e.state.staging_s for e in known if e.state is not None), default=0.0)
-    window_s = SLACK * (VOTE_EXCHANGES * rtt_s + VOTE_WRITES * write_s)
+    vote_s = VOTE_EXCHANGES * rtt_s + VOTE_WRITES * write_s + BEGIN_APPENDS * append_s
+    window_s = SLACK * vote_s
     window_s = min(max(WINDOW_FLOOR_S, window_s), WINDOW_MAX_S)
     if timing.window_s is not None:
         window_s = timing.window_s

@@ -44,7 +44,7 @@ class Voter(Device):
             self._tell(Level.WARNING, "stale-prepare", txn=message.txn, seq=message.seq)
             self._report(now)
         else:
-            self._vote(message, rules.refusals(message, self.durable))
+            self._vote(message, rules.refusals(message, self.durable, self._left_behind_at))
 
     def _consider(self, message: Prepare, now: float) -> None:
         """Take up a PREPARE, unless it is stale or something newer is at hand."""
@@ -130,14 +130,18 @@ class Voter(Device):
             self._decide_vote(message, order, now)
 
     def _expired(self, message: Prepare, now: float) -> bool:
+        """Whether ``vote_by`` is past for certain: a wide clock bound may yet be measured anew."""
         clock = self.operation.clock
-        return clock is not None and clock.orchestrator_time(now) > message.timeline.vote_by
+        if clock is None:
+            return False
+        return clock.orchestrator_time(now) - clock.error_s(now) > message.timeline.vote_by
 
     def _lateness(self, message: Prepare, order: Order, now: float) -> tuple[str, ...]:
         missing = "" if order.missing is None else f": {order.missing} has not arrived"
         clock = self.operation.clock
         found = () if clock is None else rules.clock_refusals(message, clock, now)
-        return (*rules.refusals(message, self.durable), *found, f"not ready in time{missing}")
+        stale = rules.refusals(message, self.durable, self._left_behind_at)
+        return (*stale, *found, f"not ready in time{missing}")
 
     def _want_again(self, order: Order, now: float) -> None:
         if order.missing is not None and self._want is not None and self._want.due(now):
@@ -161,13 +165,14 @@ class Voter(Device):
             if not self._measure:
                 self._measure, self._hello = True, Retry(at=now + MEASURE_PAUSE_S)
             return
-        reasons = (*rules.refusals(message, self.durable), *late, *(order.reasons or ()))
+        stale = rules.refusals(message, self.durable, self._left_behind_at)
+        reasons = (*stale, *late, *(order.reasons or ()))
         if reasons or order.digest is None or order.data is None:
             self._refuse(message, reasons or ("nothing was staged",))
             return
         durable = replace(
             self.durable,
-            prepared=rules.prepared(message, order.digest),
+            prepared=rules.prepared(message, order.digest, self.durable.version),
             max_epoch=max(self.durable.max_epoch, message.epoch),
         )
         stage = Stage(digest=order.digest, data=order.data)

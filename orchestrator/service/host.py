@@ -85,7 +85,12 @@ class CoordinatorHost:
                 return Journaled(entries=tuple(entries), took_s=took_s)
 
     async def _read_back(self, append: Append, *, unknown: bool) -> Journaled | StoreLost:
-        """Read what is stored after the expected head (I24): never append blindly again."""
+        """
+        Read what is stored after the expected head (I24): never append blindly again.
+
+        A conflict with nothing there means that the journal has become shorter: the store was
+        rolled back under us. Then nothing that we know is the truth any more.
+        """
         began = self._world.clock.monotonic()
         while True:
             try:
@@ -94,6 +99,8 @@ class CoordinatorHost:
                 if not await self._wait(began, error):
                     return StoreLost()
             else:
+                if not entries and not unknown:
+                    return StoreLost()
                 return Journaled(entries=tuple(entries), unknown=unknown)
 
     async def _wait(self, began: float, error: StoreUnavailable) -> bool:

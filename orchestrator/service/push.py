@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from orchestrator.errors import Exit, OperatingError
@@ -34,6 +34,8 @@ class PushOrder:
     decision. ``started`` is called with the session, for Ctrl-C. ``wait_lock_s`` is how long to
     wait in line for the lock; ``replan`` makes the order anew where the fleet has moved on
     meanwhile, and without it the plan is stale then. ``on_wait`` is told who is before us.
+    ``spare`` names what the bundle holds for the devices that the plan excuses: without it they
+    could not be caught up when they come back.
     """
 
     plan: Plan
@@ -46,6 +48,7 @@ class PushOrder:
     wait_lock_s: float | None = None
     replan: Callable[[Version], PushOrder] | None = None
     on_wait: OnWait | None = None
+    spare: Mapping[DeviceId, Digest] = field(default_factory=dict)
 
 
 async def push(world: World, order: PushOrder) -> PushResult:
@@ -77,7 +80,7 @@ async def push(world: World, order: PushOrder) -> PushResult:
             if nothing_to_do(held.state, order.plan):  # whoever was before us has done it
                 await holding.release(world, plan.fleet, held.epoch, held.owner)
                 return _unchanged(held.state, order)
-            session, coordinator = await _run(world, order, held, transport, locked - staged)
+            session, coordinator = await _run(world, order, held, transport, locked - held.since)
     except TransportUnavailable as error:
         raise locks.unreachable(f"the broker can't be reached: {error}") from error
     except StoreUnavailable as error:
@@ -150,7 +153,9 @@ async def _run(
     transport: Transport,
     append_s: float,
 ) -> tuple[Session, Coordinator]:
-    goal = Push(txn=TxnId(world.ids.new()), plan=order.plan, digest=order.plan_digest)
+    goal = Push(
+        txn=TxnId(world.ids.new()), plan=order.plan, digest=order.plan_digest, spare=order.spare
+    )
     coordinator = Coordinator(
         held.state,
         goal=goal,
