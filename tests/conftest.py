@@ -26,6 +26,14 @@ settings.load_profile("repository")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--rewrite`` writes golden transcripts anew; read the difference before you keep it."""
+    parser.addoption(
+        "--rewrite", action="store_true", help="write the golden transcripts as they come out now"
+    )
+
+
 STRICT = os.environ.get("AIM_TESTS_STRICT") == "1"
 SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 START_S = 10.0

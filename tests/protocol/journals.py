@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from drone_sim.cores import samples
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
 from orchestrator.protocol.records import (
@@ -32,7 +33,6 @@ from orchestrator.protocol.records import (
     begun_record,
 )
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Ticket, TxnId
-from tests.protocol import samples
 
 D1, D2 = samples.device_id(1), samples.device_id(2)
 

@@ -14,15 +14,15 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from drone_sim.cores import samples
+from drone_sim.cores.ground import DiskPlan, Driver
+from drone_sim.cores.minifleet import Fleet
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import FINAL, Coordinator
 from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.records import LockState
 from orchestrator.protocol.types import DeviceId
-from tests.protocol import samples
-from tests.protocol.ground import DiskPlan, Driver
-from tests.protocol.minifleet import Fleet
 
 DEVICES: Final = [samples.device_id(number) for number in (1, 2, 3)]
 WELL_S: Final = 40.0

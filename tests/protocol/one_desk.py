@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from drone_sim.cores import samples
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.fleet import FleetState
@@ -18,7 +19,6 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.records import Entry, LockState, LockTaken, Record
 from orchestrator.protocol.types import DeviceId
-from tests.protocol import samples
 
 NOW: Final = 1000.0
 D1, D2 = samples.device_id(1), samples.device_id(2)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from drone_sim.cores import samples
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.device import Durable, Finished, Pending, Prepared
@@ -28,7 +29,6 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.participant import Participant, Phase
 from orchestrator.protocol.types import Epoch, Outcome, Timeline
-from tests.protocol import samples
 
 D1 = samples.device_id(1)
 DOWNWARD: Final = (Prepare, CatchUp, Decision, Fence, Welcome, Heuristic, Blob)

@@ -14,6 +14,7 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
+from drone_sim.cores.yard import Yard
 from orchestrator.protocol import answers
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.coordinator import Phase
@@ -21,7 +22,6 @@ from orchestrator.protocol.messages import DeviceState
 from orchestrator.protocol.types import DeviceId
 from tests.protocol.lock_machine import LockMachine, end_the_faults, get_well
 from tests.protocol.machine import WELL_S
-from tests.protocol.yard import Yard
 
 LOST_MAX: Final = 12
 

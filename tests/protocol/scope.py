@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from drone_sim.cores.rules import Resolve, Shatter
 from orchestrator.protocol import lease
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.invariants import Violation
 from orchestrator.protocol.participant import Participant
-from orchestrator.protocol.records import Record
-
-Resolve = Callable[..., tuple[Record, ...] | lease.NotTheLock]
-"""The rule :func:`lease.resolve`, or a mutant of it."""
-
-Acquire = Callable[..., tuple[Record, ...] | lease.Hot]
-"""The rule :func:`lease.acquire`, or a mutant of it."""
-
-Shatter = Callable[..., tuple[Record, ...] | lease.NotTheLock | lease.Refused]
-"""The rule :func:`lease.break_glass`, or a mutant of it."""
 
 
 class State(NamedTuple):

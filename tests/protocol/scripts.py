@@ -21,12 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from drone_sim.cores.ground import DiskPlan, Packet
+from drone_sim.cores.minifleet import Fleet
+from drone_sim.cores.showing import show_disk
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.types import DeviceId
-from tests.protocol.ground import DiskPlan, Packet
-from tests.protocol.minifleet import Fleet
-from tests.protocol.showing import show_disk
 
 RULE = "----"
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from drone_sim.cores import samples
+from drone_sim.cores.ground import Packet
+from drone_sim.cores.yard import Yard
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.records import LockState, ReleaseAnswered
 from orchestrator.protocol.types import DeviceId, Outcome
-from tests.protocol import samples
-from tests.protocol.ground import Packet
-from tests.protocol.yard import Yard
 
 D1, D2, D3 = samples.device_id(1), samples.device_id(2), samples.device_id(3)
 LEASE_S: Final = 2.0

@@ -6,6 +6,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from drone_sim.cores import samples
+from drone_sim.cores.minifleet import Fleet
+from drone_sim.cores.showing import show_message
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import invariants, lease
 from orchestrator.protocol import orchestration as orc
@@ -26,12 +29,9 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.records import Entry, Record
 from orchestrator.protocol.types import DeviceId, Outcome, Owner
-from tests.protocol import samples
 from tests.protocol.canonical import INSTANT_S, PLANS, SETTLE_S, timed
 from tests.protocol.desks import Answered, Desks, entry_key
-from tests.protocol.minifleet import Fleet
 from tests.protocol.scope import Cores, Scope, State
-from tests.protocol.showing import show_message
 from tests.protocol.units import Stepped, Units
 
 START_S: Final = 2000.0

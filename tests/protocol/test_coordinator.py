@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import DUE, FINAL, Coordinator, Phase
 from orchestrator.protocol.errors import InvariantViolation, ProtocolMisuse
@@ -35,7 +36,6 @@ from orchestrator.protocol.timeline import (
     measured,
 )
 from orchestrator.protocol.types import Outcome
-from tests.protocol import samples
 from tests.protocol.one_desk import (
     D1,
     D2,
@@ -406,6 +406,14 @@ def test_the_timeline_is_measured() -> None:
     assert NOW + WINDOW_FLOOR_S < quick.vote_by < made.vote_by <= NOW + WINDOW_MAX_S
     assert made.hold_at - made.vote_by >= 0.21
     assert made.activate_at == pytest.approx(made.hold_at + 0.1)
+
+
+def test_a_slow_store_widens_the_window() -> None:
+    """Nobody hears PREPARE before Begun is stored: what that takes is not taken from the votes."""
+    timing, quick = orc.Timing(clock_error_s=0.05), [Evidence(rtt_s=0.01)]
+    at_once = measured(NOW, timing, quick, 0.0)
+    slowly = measured(NOW, timing, quick, 0.5)
+    assert slowly.vote_by - at_once.vote_by >= 0.5
 
 
 def test_a_window_that_is_given_is_kept() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from drone_sim.cores import samples
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.device import Durable, Holding
 from orchestrator.protocol.participant import Participant
-from tests.protocol import samples
 from tests.protocol.one_device import (
     BASE,
     NOW,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from drone_sim.cores import samples
+from drone_sim.cores.ground import BrokenError
+from drone_sim.cores.minifleet import Fleet
 from orchestrator.protocol import device as dev
-from tests.protocol import samples
-from tests.protocol.ground import BrokenError
-from tests.protocol.minifleet import Fleet
 
 D1, D2 = samples.device_id(1), samples.device_id(2)
 

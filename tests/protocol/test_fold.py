@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.fold import apply
 from orchestrator.protocol.records import Entry
 from orchestrator.protocol.types import Epoch
-from tests.protocol import samples
 from tests.protocol.journals import (
     ABORT,
     AGAIN,

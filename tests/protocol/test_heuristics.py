@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import invariants
 from orchestrator.protocol.clock import ClockBound
@@ -15,8 +16,16 @@ from orchestrator.protocol.invariants import DeviceView
 from orchestrator.protocol.messages import Ask, Heuristic, Report
 from orchestrator.protocol.participant import Participant, Phase
 from orchestrator.protocol.types import Outcome
-from tests.protocol import samples
-from tests.protocol.journals import OPEN, decided, ended, looked_at, told, word
+from tests.protocol.journals import (
+    OPEN,
+    decided,
+    ended,
+    looked_at,
+    reborn,
+    reseeded,
+    told,
+    word,
+)
 from tests.protocol.one_desk import begun, committed
 from tests.protocol.one_device import (
     BASE,
@@ -83,6 +92,23 @@ def test_it_obeys_the_decision_when_it_learns_it(said: Outcome, later: Outcome) 
         core, replace(welcome(core, core.durable), sent_at_device_s=IN_DOUBT + 1.1), IN_DOUBT + 1.1
     )
     assert (AS_IF[later], None) == (core.operating, core.operation.unconfirmed)
+
+
+def test_what_failed_on_a_word_is_undone_by_the_decision() -> None:
+    """
+    The hook failed at the word's version, whose bytes stand in the file: the old one's are
+    written anew, and it operates them.
+    """
+    core = steady(replace(BASE, prepared=PROMISE))
+    perform(core, dev.Tick(), IN_DOUBT)
+    core.step(dev.Arrived(message=Heuristic(txn=PROMISE.txn, outcome=COMMIT)), IN_DOUBT)
+    (asked,) = core.step(dev.Written(), IN_DOUBT).effects
+    assert isinstance(asked, dev.Activate)
+    core.step(dev.ActivationFailed(version=asked.version, reason="hook"), IN_DOUBT)
+    get(core, decision(5, ABORT), IN_DOUBT + 1.0)
+    get(core, welcome(core, core.durable), IN_DOUBT + 1.1)
+    perform(core, dev.Tick(), IN_DOUBT + 20.0)
+    assert (BASE.version, None) == (core.operating, core.operation.error)
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -181,3 +207,11 @@ def test_who_acts_on_a_word_is_an_exception_by_name() -> None:
     ):
         state, _ = told(*records)
         assert frozenset(names) == invariants.excepted(state, views)
+
+
+def test_a_word_is_not_settled_while_a_reseed_is_open() -> None:
+    """The journal may have lost what the device waits for: nobody knows that it has followed."""
+    state, _ = told(
+        *OPEN, decided(1, 1, ABORT), ended(1, 1), word(D1), reborn(), reseeded(), looked_at(D1)
+    )
+    assert {D1} == set(state.heuristics)

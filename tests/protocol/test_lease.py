@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import lease
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
@@ -26,7 +27,6 @@ from orchestrator.protocol.records import (
     Verb,
 )
 from orchestrator.protocol.types import Outcome, Ticket
-from tests.protocol import samples
 from tests.protocol.journals import (
     ABORT,
     COMMITTED,

@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
+from drone_sim.cores.yard import Yard
 from orchestrator.protocol import answers, leases
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import orchestration as orc
@@ -18,7 +20,6 @@ from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.records import LeaseHorizon, Record
 from orchestrator.protocol.timeline import measured
 from orchestrator.protocol.types import DeviceId, Digest, Outcome
-from tests.protocol import samples
 from tests.protocol.journals import (
     AGAIN,
     BROKEN,
@@ -32,7 +33,6 @@ from tests.protocol.journals import (
 )
 from tests.protocol.one_desk import hello
 from tests.protocol.one_device import BASE, NOW, PROMISE, get, perform, steady, welcome
-from tests.protocol.yard import Yard
 
 LEASE_S: Final = 6.0
 

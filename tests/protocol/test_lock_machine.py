@@ -12,9 +12,9 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from drone_sim.cores.ground import BrokenError
 from orchestrator.protocol.errors import InvariantViolation
 from tests.protocol import lock_mutants
-from tests.protocol.ground import BrokenError
 from tests.protocol.lock_machine import LockMachine
 from tests.protocol.rollback_machine import RollbackMachine
 from tests.protocol.test_machine import EXAMPLES, SETTINGS

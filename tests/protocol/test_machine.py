@@ -14,12 +14,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from drone_sim.cores.ground import BrokenError
+from drone_sim.mutants.answering import AbortsInSilence
+from drone_sim.mutants.confirming import BootsConfirmed, LateIsFine
+from drone_sim.mutants.deciding import CommitsOnMajority, NeverFenced
+from drone_sim.mutants.following import AbortsAlone, ActivatesAtOnce
+from drone_sim.mutants.voting import VotesFirst
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.participant import Participant
-from tests.protocol import mutants
-from tests.protocol.ground import BrokenError
 from tests.protocol.machine import FleetMachine
+from tests.protocol.mutants import NeverHolds
 
 EXAMPLES: Final = int(os.environ.get("AIM_MACHINE_EXAMPLES", "0"))
 
@@ -32,15 +37,15 @@ SETTINGS: Final = settings(
 )
 
 FOUND: Final[tuple[type[Participant | Coordinator], ...]] = (
-    mutants.AbortsAlone,
-    mutants.ActivatesAtOnce,
-    mutants.BootsConfirmed,
-    mutants.CommitsOnMajority,
-    mutants.LateIsFine,
-    mutants.NeverFenced,
-    mutants.NeverHolds,
-    mutants.VotesFirst,
-    mutants.AbortsInSilence,
+    AbortsAlone,
+    ActivatesAtOnce,
+    BootsConfirmed,
+    CommitsOnMajority,
+    LateIsFine,
+    NeverFenced,
+    NeverHolds,
+    VotesFirst,
+    AbortsInSilence,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.device import Durable, Holding
@@ -26,7 +27,6 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.participant import TRANSITIONS, Participant, Phase
 from orchestrator.protocol.types import Digest, Outcome, Timeline
-from tests.protocol import samples
 from tests.protocol.one_device import (
     BASE,
     D1,

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import lease
 from orchestrator.protocol.coordinator import DUE
 from orchestrator.protocol.participant import TRANSITIONS
 from orchestrator.protocol.records import LockState
-from tests.protocol import samples
 from tests.protocol.diagrams import COORDINATOR, DIAGRAMS, LOCK, MOVES, README, drawn
 from tests.protocol.journals import STORIES, told
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
+from drone_sim.cores.audit import CHANGES
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.fleet import RECENT_KEPT, FleetState
 from orchestrator.protocol.fold import apply
@@ -21,8 +23,6 @@ from orchestrator.protocol.records import (
     begun_record,
 )
 from orchestrator.protocol.types import Epoch, Ticket, TxnId
-from tests.protocol import samples
-from tests.protocol.audit import CHANGES
 from tests.protocol.journals import (
     ABORT,
     ABORTED,

@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import lease
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator, Phase
 from orchestrator.protocol.records import Answer, Decided, ReleaseAnswered
 from orchestrator.protocol.types import Epoch, Outcome
-from tests.protocol import samples
 from tests.protocol.journals import OPEN, reborn, reseeded, retired
 from tests.protocol.one_desk import (
     D1,

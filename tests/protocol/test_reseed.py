@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
+from drone_sim.cores import samples
 from orchestrator.protocol import answers, reseed
 from orchestrator.protocol.evidence import Witness
 from orchestrator.protocol.messages import DeviceState
 from orchestrator.protocol.records import Adopted, Decided, LockTaken, Record, Reseeded
 from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Epoch, Outcome, TxnId
-from tests.protocol import samples
 from tests.protocol.journals import (
     AGAIN,
     COMMITTED,

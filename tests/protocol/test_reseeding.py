@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores import samples
+from drone_sim.cores.yard import Yard
 from orchestrator.protocol import answers, lease
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import orchestration as orc
@@ -16,7 +18,6 @@ from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.messages import Fence
 from orchestrator.protocol.records import LockTaken
 from orchestrator.protocol.types import NOT_KNOWN, Epoch, Outcome
-from tests.protocol import samples
 from tests.protocol.journals import (
     D1,
     D2,
@@ -28,7 +29,6 @@ from tests.protocol.journals import (
 from tests.protocol.one_desk import NOW, TIMING, hello
 from tests.protocol.one_desk import state as says
 from tests.protocol.one_device import BASE, PROMISE, decision, get, steady
-from tests.protocol.yard import Yard
 
 OURS: Final = Epoch(2, 1)
 ABORT: Final = Outcome.ABORT

@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
+from drone_sim.cores.ground import BrokenError
+from drone_sim.cores.yard import Yard
 from orchestrator.protocol.errors import InvariantViolation
 from tests.protocol import lock_mutants
-from tests.protocol.ground import BrokenError
 from tests.protocol.stories import STORIES
-from tests.protocol.yard import Yard
 
 FOUND: Final = {
     "forgets-to-quarantine": "glass_in_the_middle",

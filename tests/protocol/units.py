@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+from drone_sim.cores import samples
+from drone_sim.cores.certainty import rash
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.clock import GRANULARITY_S, ClockBound
 from orchestrator.protocol.device import Durable
@@ -15,9 +17,7 @@ from orchestrator.protocol.messages import (
 )
 from orchestrator.protocol.operation import Retry
 from orchestrator.protocol.participant import Participant
-from tests.protocol import samples
 from tests.protocol.canonical import PLANS, plain
-from tests.protocol.certainty import rash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -241,6 +241,7 @@ def _volatile_key(core: Participant) -> Hashable:
     return (
         at_hand,
         core._nonce,
+        core._left_behind_at,
         core._measure,
         core._hello is None,
         core._ask is None,

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from drone_sim.cores import samples
+from drone_sim.cores.showing import show_record
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import invariants, lease
 from orchestrator.protocol import orchestration as orc
@@ -34,11 +36,9 @@ from orchestrator.protocol.messages import (
 from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.records import Entry, LockState
 from orchestrator.protocol.types import DeviceId
-from tests.protocol import samples
 from tests.protocol.canonical import INSTANT_S
 from tests.protocol.desks import Desk
 from tests.protocol.scope import Move, State
-from tests.protocol.showing import show_record
 from tests.protocol.tables import DEVICES, Tables
 from tests.protocol.units import Stepped
 

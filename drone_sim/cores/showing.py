@@ -10,7 +10,7 @@ MORE = ("quarantined", "ticket", "answer", "lease_s", "devices")
 
 
 def show_record(record: Record) -> str:
-    """One record in a line, without what only machines need."""
+    """Show a record in a line, without what only machines need."""
     match record:
         case LockTaken():
             return f"lock_taken {record.state} by {record.owner.user} epoch {record.epoch}"
@@ -26,7 +26,7 @@ def show_record(record: Record) -> str:
 
 
 def show_message(message: Message) -> str:
-    """One message in a line."""
+    """Show a message in a line."""
     parts: list[str] = [message.kind]
     for name in ("txn", "epoch", "seq", "version", "last_seq", "enable", "yes", "outcome"):
         value = getattr(message, name, None)
@@ -45,7 +45,7 @@ def show_message(message: Message) -> str:
 
 
 def show_disk(disk: Durable) -> str:
-    """A device's record in a line."""
+    """Show a device's record in a line."""
     parts = [f"version={disk.version} last_seq={disk.last_seq} max_epoch={disk.max_epoch}"]
     parts += [f"prepared={disk.prepared.txn}"] if disk.prepared else []
     parts += ["pending"] if disk.pending else []

@@ -11,6 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from drone_sim.cores import rules, samples
+from drone_sim.cores.audit import audit
+from drone_sim.cores.ground import Driver
+from drone_sim.cores.minifleet import Fleet
 from orchestrator.protocol import lease
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import FINAL
@@ -29,10 +33,6 @@ from orchestrator.protocol.records import (
     Verb,
 )
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner, Ticket
-from tests.protocol import samples
-from tests.protocol.audit import audit
-from tests.protocol.ground import Driver
-from tests.protocol.minifleet import Fleet
 
 Claim = Epoch | Ticket
 LIFE_S: Final = lease.LEASE_TTL_S + lease.GRACE_S
@@ -47,6 +47,7 @@ class Row:
     extended: float = 0.0
 
     def age_s(self, now: float) -> float:
+        """Return how long ago it was renewed, or given a fresh TTL."""
         return now - max(self.renewed, self.extended)
 
 
@@ -66,6 +67,7 @@ class Actor:
 
     @property
     def busy(self) -> bool:
+        """Whether it drives something."""
         driver = self.driver
         return driver is not None and driver.alive and driver.core.phase not in FINAL
 
@@ -83,7 +85,7 @@ class Ledger:
 class Yard(Fleet):
     """The world of a :class:`Fleet`, and the people around its lock."""
 
-    stage_of: Callable[[float], lease.Stage] = staticmethod(lease.stage_of)
+    stage_of: Callable[[float], lease.Stage] = staticmethod(rules.stage_of)
 
     def __init__(self, devices: int = 3) -> None:
         self.ledger = Ledger()
@@ -93,6 +95,7 @@ class Yard(Fleet):
     # --- the store's half -----------------------------------------------------------------------
 
     def append(self, head: int, records: Sequence[Record]) -> bool:
+        """Compare and append; audit what was appended, and keep the leases."""
         start = len(self.journal)
         for record in records if head == start else ():
             self._before(record)
@@ -266,12 +269,13 @@ class Yard(Fleet):
         return actor.driver
 
     def ask_release(self, actor: Actor) -> None:
+        """Ask whoever holds the lock to finish or abort."""
         asked = lease.request_release(self.state, self.state.lock.epoch, actor.owner, "please")
         if not isinstance(asked, lease.NotTheLock):
             self.append(len(self.journal), asked)
 
     def die(self, actor: Actor) -> None:
-        """The process is gone; an append under way may still land."""
+        """Let the process be gone; an append under way may still land."""
         actor.alive = False
         if actor.driver is not None:
             self.kill(actor.driver)

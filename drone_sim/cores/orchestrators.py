@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drone_sim.cores import rules, samples
+from drone_sim.cores.ground import Driver, Ground, Packet
+from drone_sim.cores.showing import show_message
 from orchestrator.protocol import lease, reseed
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
@@ -11,18 +14,14 @@ from orchestrator.protocol.messages import Blob, Decision
 from orchestrator.protocol.ready import Send
 from orchestrator.protocol.records import Verb
 from orchestrator.protocol.types import DeviceId, Owner, Ticket
-from tests.protocol import samples
-from tests.protocol.ground import Driver, Ground, Packet
-from tests.protocol.scope import Acquire, Resolve, Shatter
-from tests.protocol.showing import show_message
 
 
 class Orchestrators(Ground):
     """The verbs of those who push, force and settle."""
 
-    resolve: Resolve = staticmethod(lease.resolve)
-    acquire: Acquire = staticmethod(lease.acquire)
-    shatter: Shatter = staticmethod(lease.break_glass)
+    resolve: rules.Resolve = staticmethod(rules.resolve)
+    acquire: rules.Acquire = staticmethod(rules.acquire)
+    shatter: rules.Shatter = staticmethod(rules.shatter)
 
     # --- coordinators -------------------------------------------------------------------------
 
@@ -96,7 +95,6 @@ class Orchestrators(Ground):
 
     def _drive(self, name: str, goal: orc.Goal, timing: orc.Timing | None) -> Driver:
         lock = self.state.lock
-        assert lock.owner is not None
         core = self.coordinator(
             self.state,
             goal=goal,
@@ -200,5 +198,5 @@ class Orchestrators(Ground):
             self.tell(driver, orc.Journaled(entries=news))
 
     def kill(self, driver: Driver) -> None:
-        """The process ends; an append that was under way may still land (see :meth:`land`)."""
+        """End the process; an append that was under way may still land (see :meth:`land`)."""
         driver.alive = False

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from drone_sim.cores import rules, samples
+from drone_sim.cores.showing import show_record
 from orchestrator.protocol import device as dev
-from orchestrator.protocol import invariants
+from orchestrator.protocol import fold, invariants
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.device import Durable
 from orchestrator.protocol.fleet import FleetState
-from orchestrator.protocol.fold import apply
 from orchestrator.protocol.invariants import DeviceView, Promise, Snapshot, Violation
 from orchestrator.protocol.messages import Message, OrchestratorMessage
 from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.records import AbortRequested, Entry, Record
 from orchestrator.protocol.types import DeviceId, Digest, TxnId
-from tests.protocol import samples
-from tests.protocol.showing import show_record
 
 Log = Callable[[str], None]
+"""Takes one line of what happens."""
 
 
 class BrokenError(AssertionError):
@@ -60,9 +60,11 @@ class Device:
         return self.core is not None and self.core.operation.lease_until is not None
 
     def reading(self, true: float) -> float:
+        """Return what its clock reads at a true instant."""
         return (true - self.offset) * self.rate
 
     def true(self, reading: float) -> float:
+        """Return the true instant at which its clock reads this."""
         return reading / self.rate + self.offset
 
 
@@ -90,8 +92,8 @@ class DiskPlan:
 class Ground:
     """The journal, the disks, the bag of messages."""
 
-    participant: type[Participant] = Participant
-    coordinator: type[Coordinator] = Coordinator
+    participant: rules.MakeParticipant = staticmethod(rules.participant)
+    coordinator: rules.MakeCoordinator = staticmethod(rules.coordinator)
 
     def __init__(
         self, devices: int = 3, *, timing: orc.Timing | None = None, log: Log | None = None
@@ -137,6 +139,7 @@ class Ground:
         return self.folds[-1]
 
     def snapshot(self) -> Snapshot:
+        """Return everything that the invariants look at."""
         views = {
             device.id: DeviceView(
                 durable=device.disk,
@@ -155,6 +158,7 @@ class Ground:
         )
 
     def check(self) -> None:
+        """Ask the invariants; raises BrokenError."""
         found = [*invariants.check(self.snapshot()), *self.beyond_horizon()]
         if self.rolled_back:  # detected, not prevented: what is stored is not what was told
             found = [one for one in found if one.id == "I1"]
@@ -172,6 +176,7 @@ class Ground:
         return found
 
     def refuse(self, violations: Sequence[Violation]) -> None:
+        """Raise BrokenError if there are any."""
         if violations:
             raise BrokenError("; ".join(map(str, violations)))
 
@@ -183,7 +188,7 @@ class Ground:
             return False
         for record in records:
             entry = Entry(index=len(self.journal) + 1, at=self.now, record=record)
-            self.folds.append(apply(self.state, entry))
+            self.folds.append(fold.apply(self.state, entry))
             self.journal.append(entry)
             if record.kind == "adopted":
                 self.rolled_back = False
@@ -205,5 +210,6 @@ class Ground:
         self.rolled_back = True
 
     def request_abort(self, txn: TxnId) -> None:
+        """Let somebody who does not hold the lock ask for an ABORT."""
         asked = AbortRequested(txn=txn, by=samples.owner("somebody"), reason="asked")
         self.append(len(self.journal), (asked,))

@@ -1,4 +1,4 @@
-"""A small fleet for the tests of the cores: names, configurations, plans, owners."""
+"""A small fleet for the cores: names, configurations, plans, owners."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def txn_id(number: int) -> TxnId:
 
 
 def digest(name: str) -> Digest:
-    """A digest that a person can read: the cores only compare them."""
+    """Make a digest that a person can read: the cores only compare them."""
     return Digest(f"sha256:{name}")
 
 
 def owner(name: str) -> Owner:
-    """A process of this user."""
+    """Name a process of this user."""
     return Owner(
         user=name,
         host="h",
@@ -54,7 +54,7 @@ def owner(name: str) -> Owner:
 def plan(
     txn: TxnId, base: Version, members: Collection[DeviceId], excused: Collection[DeviceId] = ()
 ) -> Plan:
-    """The plan of ``txn``: every device has a configuration of its own in it."""
+    """Make the plan of ``txn``: every device has a configuration of its own in it."""
     return Plan(
         fleet=FLEET,
         config=CONFIG,
@@ -66,14 +66,14 @@ def plan(
 
 
 def encode(made: Plan) -> bytes:
-    """Text that names everything :func:`decode` needs."""
+    """Return a text that names everything :func:`decode` needs."""
     txn = made.bundle.removeprefix("sha256:bundle-")
     members, excused = ",".join(made.digests), ",".join(made.excused)
     return f"{txn} {made.base_version} {members} {excused}".encode()
 
 
 def decode(data: bytes) -> Plan:
-    """The plan that :func:`encode` was given; ValueError for anything else."""
+    """Return the plan that :func:`encode` was given; ValueError for anything else."""
     txn, base, members, excused = data.decode().split(" ")
     return plan(
         TxnId(txn),
@@ -90,7 +90,7 @@ def push(
     excused: Collection[DeviceId] = (),
     spare: Mapping[DeviceId, Digest] | None = None,
 ) -> Push:
-    """The goal of pushing transaction ``number`` on top of ``base``."""
+    """Make the goal of pushing transaction ``number`` on top of ``base``."""
     txn = txn_id(number)
     if spare is None:
         spare = {device: digest(f"{txn}-{device}") for device in excused}
@@ -99,15 +99,15 @@ def push(
 
 
 def timing(*, window_s: float | None = 0.5, settle_s: float = 2.0, join_s: float = 0.5) -> Timing:
-    """The timing of a fleet that does not take long."""
+    """Make the timing of a fleet that does not take long."""
     return Timing(window_s=window_s, clock_error_s=0.05, settle_s=settle_s, join_s=join_s)
 
 
 def timeline(at: float = 0.0) -> Timeline:
-    """The instants of a transaction that begins at ``at``."""
+    """Make the instants of a transaction that begins at ``at``."""
     return Timeline(vote_by=at + 1, hold_at=at + 1.1, activate_at=at + 1.2, clock_error_s=0.05)
 
 
 def epoch(number: int) -> Epoch:
-    """The epoch of this number, in the first incarnation."""
+    """Return the epoch of this number, in the first incarnation."""
     return Epoch(1, number)

@@ -11,6 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from drone_sim.cores import samples
+from drone_sim.cores.certainty import rash
+from drone_sim.cores.ground import BrokenError, Device, DiskPlan, Driver, Packet
+from drone_sim.cores.orchestrators import Orchestrators
+from drone_sim.cores.showing import show_disk, show_message
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import invariants
 from orchestrator.protocol import orchestration as orc
@@ -21,11 +26,6 @@ from orchestrator.protocol.messages import Decision, Hello, Message
 from orchestrator.protocol.ready import Send
 from orchestrator.protocol.records import LockState
 from orchestrator.protocol.types import DeviceId
-from tests.protocol import samples
-from tests.protocol.certainty import rash
-from tests.protocol.ground import Device, DiskPlan, Driver, Packet
-from tests.protocol.orchestrators import Orchestrators
-from tests.protocol.showing import show_disk, show_message
 
 STEPS_MAX: Final = 2_000
 """More steps than any settling fleet needs: beyond it, something goes round in circles."""
@@ -187,13 +187,14 @@ class Fleet(Orchestrators):
         self.bag = [one for one in self.bag if keep is not None and keep(one)]
 
     def lose_retained(self) -> None:
-        """The broker was killed: what it retained is gone, and everybody connects again."""
+        """Kill the broker: what it retained is gone, and everybody connects again."""
         self.retained.clear()
         self.bag.clear()
 
     # --- time ---------------------------------------------------------------------------------
 
     def next_device_wake(self) -> tuple[float, DeviceId] | None:
+        """Return when the next device asked to be woken, and which."""
         found = [
             (device.true(device.wake_at), device.id)
             for device in self.devices.values()
@@ -218,6 +219,7 @@ class Fleet(Orchestrators):
         raise AssertionError("a device wakes for ever")
 
     def tick(self, driver: Driver) -> None:
+        """Let a coordinator see that time has passed."""
         self.tell(driver, orc.Tick())
 
     def run(
@@ -242,10 +244,10 @@ class Fleet(Orchestrators):
         """Boot everybody and push version 1: where most stories begin."""
         for name in self.devices:
             self.boot(name)
-        assert self.push("c0", 1) is not None
+        self.push("c0", 1)
         self.run(4.0)
-        assert self.state.version == 1
-        assert self.state.lock.state is LockState.FREE
+        if (self.state.version, self.state.lock.state) != (1, LockState.FREE):
+            raise BrokenError(f"the first push has come to {self.state}")
         self.forget()
         return self
 
