@@ -1,0 +1,5 @@
+"""
+The whole program in virtual time: unchanged services and agents over a simulated world.
+
+Read :mod:`.loop` first, then :mod:`.world`.
+"""
