@@ -1,9 +1,4 @@
-"""
-The command line of the simulator: ``drone-sim``.
-
-Exit codes: 0 done, or all invariants held; 1 a violation, or an error; 2 wrong use. Results go
-to stdout, narration to stderr.
-"""
+"""``drone-sim fleet``: the devices of a fleet file over real MQTT, until somebody interrupts."""
 
 from __future__ import annotations
 
@@ -11,37 +6,28 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import App, CycloptsError, Parameter
-
-from orchestrator import __version__
-from orchestrator.errors import Exit, OperatingError
+from cyclopts import App, Parameter
 
 if TYPE_CHECKING:  # loaded where a command needs them
     from drone_sim.fleet import FleetOptions, MakeLink, SimulatedFleet
     from orchestrator.protocol.messages import DeviceState
 
 BROKER: Final = "mqtt://127.0.0.1:1883"
-WRONG_USE: Final = frozenset({Exit.USAGE, Exit.INVALID})
 SCHEMA: Final = 1
 
 Output = Literal["text", "json", "jsonl"]
 Level = Literal["debug", "info", "warning", "error"]
 
-app = App(
-    name="drone-sim",
-    help="Simulated devices, and simulations of whole fleets.",
-    version=__version__,
-    help_format="plaintext",
-    result_action="return_value",
-)
+
+def register(app: App) -> None:
+    """Add the command."""
+    app.command(fleet)
 
 
-@app.command
 def fleet(
     fleet: Path,
     /,
@@ -157,25 +143,3 @@ def _shown(state: DeviceState) -> dict[str, object]:
 
 def _print(document: dict[str, object]) -> None:
     print(json.dumps(document), flush=True)
-
-
-# --- errors -----------------------------------------------------------------------------------
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    tokens = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        code = app(tokens, exit_on_error=False)
-    except CycloptsError:  # printed by cyclopts
-        return int(Exit.USAGE)
-    except OperatingError as error:
-        _complain(error)
-        return int(Exit.USAGE if error.exit_code in WRONG_USE else Exit.UNEXPECTED)
-    return code if isinstance(code, int) else 0
-
-
-def _complain(error: OperatingError) -> None:
-    print(f"ERROR: {error.message}", file=sys.stderr)
-    if error.next_command:
-        print(f"  next  {error.next_command}", file=sys.stderr)
