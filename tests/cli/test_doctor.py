@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -208,7 +209,7 @@ async def test_a_living_owner_that_does_not_answer_may_be_forced(desk: Desk) -> 
     assert "aimctl status --fleet hazard-12 --watch" == fresh["next"]
     assert "aimctl lock force-unlock hazard-12@3 --dry-run" == late["next"]
     assert late["diagnoses"][0]["release_asked_at"] is not None
-    assert "(8 s ago); not answered" in told
+    assert re.search(r"\((8|9|1\d) s ago\); not answered", told) is not None
 
 
 async def test_without_a_broker_nobody_is_asked(desk: Desk) -> None:
