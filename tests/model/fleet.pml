@@ -111,8 +111,8 @@
 /* Left out of Phase: ADOPTING, UNHEARD (a reseed). */
 mtype:Phase = {JOINING, PREPARING, DRIVING, RELEASING, SETTLING, DONE, FENCED, UNKNOWN, STOPPED}
 mtype:DevicePhase = {IDLE, STAGING, PREPARED, COMMITTED}
-/* Left out of Holding: NEW (a new unit); DOUBT, ACTIVATING (DevicePhase says it, without clocks);
-   LEASE, CLOCK (clocks); FAILED, DISOBEYED (the controller). */
+/* Left out of Holding: NEW (a new unit); REBORN (a reseed); DOUBT, ACTIVATING (DevicePhase says it,
+   without clocks); LEASE, CLOCK (clocks); FAILED, DISOBEYED (the controller). */
 mtype:Holding = {RESTARTED, LATE, BEHIND}
 mtype:LockState = {FREE, HELD, RESOLVING}
 mtype:Outcome = {COMMIT, ABORT}

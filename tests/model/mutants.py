@@ -103,6 +103,7 @@ MUTANTS: Final = (
         about="a heartbeat renews the lock, whoever's it is",
         finds=("I21",),
         faults=("FORCES", "EXPIRIES"),
+        more={"PUSHES": 1},
     ),
     Mutant(
         switch="NO_RECOVERY",
@@ -114,7 +115,7 @@ MUTANTS: Final = (
     Mutant(
         switch="NO_COMPARE",
         about="the journal appends without comparing: a zombie is not fenced",
-        finds=("I7", "I8", "I14"),
+        finds=("I14", "I7", "I8"),
         faults=("FORCES",),
     ),
     Mutant(

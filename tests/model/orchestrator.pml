@@ -12,8 +12,10 @@
 /* The pushes are alike: whoever comes first is called 0. */
 #define TURN(c) ((c) == 0 || phase[(c) - 1])
 #define HOLDS(c) (owner == (c) && epoch == mine[c])
-/* A ghost: its owner is gone for certain, or has not renewed its lease. */
-#define GHOST (lock != FREE && owner != SERVER && (FINAL(owner) || !fresh))
+/* A ghost: its owner is gone for certain (the server, too: by now it is another process), */
+#define DEAD (lock != FREE && (FINAL(owner) || owner == SERVER))
+/* or has not renewed its lease. */
+#define EXPIRED (lock != FREE && !FINAL(owner) && owner != SERVER && !fresh)
 #define FORCES_NOW(c) ((c) == FORCER && (!phase[c] || FINAL(c)) && LEFT(forces) && lock != FREE)
 #define MAY_FORCE(c) ((c) == FORCER && looked && PASSES(c))
 
@@ -122,14 +124,14 @@ end:
 
   /* --- the server takes what a ghost holds -------------------------------------------------- */
 #ifndef NO_RECOVERY
-  :: d_step { c == SERVER && phase[c] == SETTLING && GHOST && FINAL(owner) ->
+  :: d_step { c == SERVER && phase[c] == SETTLING && DEAD ->
               work[c] = TO_BE_ABORTED; resolve(c) }
-  :: d_step { c == SERVER && phase[c] == SETTLING && GHOST && !FINAL(owner) ->
+  :: d_step { c == SERVER && phase[c] == SETTLING && EXPIRED ->
               work[c] = TO_BE_ABORTED; resolve(c) }
 #endif
   :: d_step { c == SERVER && FINAL(c) -> rest(c, SETTLING) }
 
   /* --- it ends in the middle, or its lease is lost ------------------------------------------ */
-  :: d_step { DRIVES(c) && c != SERVER && LEFT(crashes) -> spend(crashes); rest(c, STOPPED) }
+  :: d_step { DRIVES(c) && LEFT(crashes) -> spend(crashes); rest(c, STOPPED) }
   od
 }

@@ -20,7 +20,7 @@ LIVENESS: Final = ("-DNFAIR=4", "-DNOREDUCE")
 
 _FIGURES: Final = {
     "states": r"^\s*(\d+) states, stored",
-    "transitions": r"^\s*(\d+) transitions",
+    "transitions": r"^\s*([\d.e+]+) transitions",
     "depth": r"depth reached (\d+)",
     "errors": r"errors: (\d+)",
     "memory_mb": r"^\s*(\d+)\.\d+\s+total actual memory usage",
@@ -101,12 +101,29 @@ def verify(
     Verify ``scope``; ``mutant`` and ``only`` are switches of the model.
 
     ``only`` is the number of the invariant that is asserted alone (0: none). ``directory`` is for
-    scratch. ``level`` is the compiler's: less for what takes longer to
-    compile than to run. Raises SpinError where spin, the compiler or the verifier fails.
+    scratch. ``level`` is the compiler's: less for what takes longer to compile than to run.
+    Raises SpinError where spin, the compiler or the verifier fails.
     """
+    build(scope, directory, mutant=mutant, only=only, level=level)
+    return run(scope, directory)
+
+
+def build(
+    scope: Scope,
+    directory: Path,
+    *,
+    mutant: str | None = None,
+    only: int | None = None,
+    level: str = "-O2",
+) -> None:
+    """Make the verifier in ``directory``: one for all claims about the same switches."""
     _run(directory, "spin", "-a", *scope.defines(mutant, only), str(MODEL))
     kind = SAFETY if scope.claim is None else LIVENESS
     _run(directory, "gcc", level, *COMPILE, *kind, "-o", "pan", "pan.c")
+
+
+def run(scope: Scope, directory: Path) -> Verified:
+    """Let the verifier in ``directory`` look for what the scope asks."""
     claim = () if scope.claim is None else ("-a", "-N", scope.claim)
     fair = ("-f",) if scope.fair else ()
     began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -136,7 +153,7 @@ def _figure(pattern: str, said: str) -> int:
     found = re.search(pattern, said, re.MULTILINE)
     if found is None:
         raise SpinError(f"the verifier did not say {pattern}:\n{said}")
-    return int(found[1])
+    return int(float(found[1]))  # many are told as 1.23e+08
 
 
 def _violated(scope: Scope, said: str) -> str | None:
