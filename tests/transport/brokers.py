@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import itertools
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -38,7 +39,7 @@ LONG_S = 60
 """A keep-alive that no test waits for."""
 
 
-class Bare:
+class Bare(ABC):
     """One connection of a client. ``heard`` is what it was sent, oldest first."""
 
     def __init__(self) -> None:
@@ -90,22 +91,25 @@ class Bare:
 
     # What each kind does in its own way:
 
+    @abstractmethod
     def _subscribe(self, number: int, patterns: tuple[str, ...]) -> None:
-        raise NotImplementedError
+        """Send SUBSCRIBE."""
 
+    @abstractmethod
     def _unsubscribe(self, number: int, pattern: str) -> None:
-        raise NotImplementedError
+        """Send UNSUBSCRIBE."""
 
+    @abstractmethod
     def _publish(self, number: int, outgoing: Outgoing) -> None:
-        raise NotImplementedError
+        """Send PUBLISH."""
 
+    @abstractmethod
     async def goodbye(self) -> None:
         """Say DISCONNECT and close."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def vanish(self) -> None:
         """Close without a word, as the kernel does for a process that was killed."""
-        raise NotImplementedError
 
 
 class Broker(Protocol):
