@@ -66,7 +66,7 @@ def run_tool(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(("ruff", "check", "--no-fix"), id="ruff-check"),
+        pytest.param(("ruff", "check", "--no-fix", "--no-cache"), id="ruff-check"),
         pytest.param(("ruff", "format", "--diff"), id="ruff-format"),
         pytest.param(("mypy",), id="mypy", marks=pytest.mark.timeout(300)),
     ],

@@ -6,7 +6,6 @@ import re
 from functools import cache
 
 import pytest
-from tests.mutants.stated import STATED
 
 from drone_sim.explore.runs import Case, play
 from drone_sim.mutants import (
@@ -22,6 +21,7 @@ from drone_sim.mutants import (
     voting,
 )
 from drone_sim.mutants.hunting import Hunt, hunt
+from tests.mutants.stated import STATED
 
 FAMILIES = (
     *(voting, following, confirming, deciding, answering, joining, reseeding, locks, shells),
