@@ -16,6 +16,8 @@ from typing import TextIO
 import pytest
 from hypothesis import settings
 
+from tests.table import ROW, lines
+
 # The same examples everywhere: a failure on one machine is a failure on all of them. No
 # deadline, since a loaded machine is not a defect.
 settings.register_profile("repository", derandomize=True, deadline=None, print_blob=True)
@@ -32,6 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rewrite", action="store_true", help="write the golden transcripts as they come out now"
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of step, fault and outcome, of the tests that have noted a row."""
+    done = terminalreporter.getreports("passed")
+    found = [value for report in done for name, value in report.user_properties if name == ROW]
+    if found:
+        terminalreporter.section("what was killed, stopped or cut, and how it ended")
+        for line in lines(sorted(found)):
+            terminalreporter.write_line(line)
 
 
 STRICT = os.environ.get("AIM_TESTS_STRICT") == "1"

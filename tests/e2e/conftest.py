@@ -1,4 +1,4 @@
-"""The one site of a session, whole at the start of every case, and the table at the end."""
+"""The one site of a session, whole at the start of every case, and a row of the table for each."""
 
 from __future__ import annotations
 
@@ -13,26 +13,9 @@ from orchestrator.protocol.records import LockState
 from tests.conftest import Need
 from tests.e2e.processes import Program, Ran
 from tests.e2e.site import NAMES, Site
-from tests.e2e.table import Row, Table
+from tests.table import ROW, Row
 
-TABLE = pytest.StashKey[Table]()
 FAILED = pytest.StashKey[bool]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin an empty table."""
-    config.stash[TABLE] = Table()
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print the table of step, fault and outcome."""
-    table = config.stash.get(TABLE, Table())
-    if table.rows:
-        terminalreporter.section("what was killed, stopped or cut, and how it ended")
-        for line in table.lines():
-            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,7 +87,7 @@ class Case:
     """What one case saw, for its row in the table."""
 
     site: Site
-    table: Table
+    properties: list[tuple[str, object]]
     old: str
     seq: int
     codes: list[int] = field(default_factory=list)
@@ -150,7 +133,7 @@ class Case:
             hold_s=self.site.held_s(last.begun.txn) if last is not None and begun else None,
             took_s=time.monotonic() - self.began,
         )
-        self.table.rows.append(row)
+        self.properties.append((ROW, row.cells()))
 
 
 @pytest.fixture
@@ -158,4 +141,5 @@ def case(site: Site, request: pytest.FixtureRequest) -> Case:
     """One case on the site."""
     assert site.current is not None
     seq = site.state().last_seq
-    return Case(site=site, table=request.config.stash[TABLE], old=site.current, seq=seq)
+    properties = request.node.user_properties
+    return Case(site=site, properties=properties, old=site.current, seq=seq)
