@@ -10,6 +10,13 @@ makes them durable. A power loss leaves of each unsynced content nothing, a part
 the names of each directory those of some prefix of the unsynced changes (a journalling file
 system keeps their order). ``choose`` picks; it is the caller's source of chance.
 
+A kill -9 is no power loss: the next process finds all that was written, since the system still
+has it in memory, and none of it is more durable for that.
+
+A sync that fails is final: the system takes what it could not write for written, and a later
+sync returns without a word ("fsyncgate": PostgreSQL 11 and the Linux page cache, 2018). Nothing
+but writing it anew makes it durable: other content under a new file, the name once more.
+
 Each call that changes something is a *seam*: the calls are counted, and the disk can be told to
 lose power or to fail at the n-th one. It is not safe across threads: call it inline.
 """
@@ -28,6 +35,7 @@ Choose = Callable[[int], int]
 """Given ``n``, return one of 0 to n - 1: 0 is the least that a crash may leave, n - 1 all."""
 
 FULL: Final = "no space left on the disk"
+BROKEN: Final = "input/output error: the disk may be failing"
 CAPACITY_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -37,7 +45,7 @@ def nothing_survives(_ways: int) -> int:
 
 
 def everything_survives(ways: int) -> int:
-    """Choose that a crash leaves all that was written: a kill -9, not a power loss."""
+    """Choose that a power loss leaves all that was written: the disk was quick."""
     return ways - 1
 
 
@@ -49,6 +57,12 @@ class PowerLost(BaseException):
 class _Content:
     live: bytes = b""
     durable: bytes = b""
+    lost: bool = False
+    """Whether a sync of it has failed: no other one makes it durable."""
+
+    def sync(self) -> None:
+        if not self.lost:
+            self.durable = self.live
 
 
 @dataclass(slots=True)
@@ -57,17 +71,33 @@ class _Directory:
     durable: dict[str, _Content] = field(default_factory=dict)
     images: list[dict[str, _Content]] = field(default_factory=list)
     """The names after each change that was not synced yet, in order."""
+    lost: dict[str, _Content | None] = field(default_factory=dict)
+    """What stands on the disk under a name whose last change a failed sync has lost."""
 
-    def changed(self) -> None:
-        self.images.append(dict(self.live))
+    def changed(self, *names: str) -> None:
+        for name in names:
+            self.lost.pop(name, None)
+        self.images.append(self._written())
 
     def sync(self) -> None:
-        self.durable = dict(self.live)
+        self.durable = self._written()
         self.images.clear()
+
+    def fail_to_sync(self) -> None:
+        """Take every change since the last sync for written, which it is not."""
+        for name in dict.fromkeys((*self.durable, *self.live)):
+            if self.live.get(name) is not self.durable.get(name):
+                self.lost.setdefault(name, self.durable.get(name))
+
+    def _written(self) -> dict[str, _Content]:
+        """Return the live names, but for those that a failed sync has lost."""
+        found = {**self.live, **self.lost}
+        return {name: content for name, content in found.items() if content is not None}
 
     def crash(self, choose: Choose) -> None:
         states = [self.durable, *self.images]
         self.live = dict(states[choose(len(states))])
+        self.lost.clear()
         self.sync()
 
 
@@ -90,10 +120,14 @@ class _MemoryFile:
         self._content.live = before + data
 
     def sync(self) -> None:
-        """Make the content durable, unless the disk lies."""
-        self._disk.seam("synced", self._path)
+        """Make the content durable, unless the disk lies, or has failed to before."""
+        try:
+            self._disk.seam("synced", self._path)
+        except DiskError:
+            self._content.lost = True
+            raise
         if not self._disk.lies:
-            self._content.durable = self._content.live
+            self._content.sync()
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -113,9 +147,9 @@ class CrashDisk:
     See :class:`orchestrator.agent.disk.Disk`.
 
     ``seams`` counts the calls that changed something. Set ``crash_at`` to lose power just before
-    the call of that number (counted from 0), ``fail_at`` to have it fail with ``failure``;
-    ``lies`` makes every sync return without doing anything. After a power loss every call raises
-    PowerLost until :meth:`reboot`.
+    the call of that number (counted from 0), ``fail_at`` to have it fail with ``failure``; with
+    ``failing`` every one of them fails for that reason. ``lies`` makes every sync return without
+    doing anything. After a power loss every call raises PowerLost until :meth:`reboot`.
     """
 
     def __init__(self, *, capacity_bytes: int = CAPACITY_BYTES) -> None:
@@ -125,6 +159,7 @@ class CrashDisk:
         self.crash_at: int | None = None
         self.fail_at: int | None = None
         self.failure = FULL
+        self.failing: str | None = None
         self.lies = False
         self.pid = 1
         self._off = False
@@ -139,12 +174,22 @@ class CrashDisk:
         if number == self.crash_at:
             self._off = True
             raise PowerLost
-        if number == self.fail_at:
-            raise _error(path, what, self.failure)
+        why = self.failure if number == self.fail_at else self.failing
+        if why is not None:
+            raise _error(path, what, why)
 
     def cut_power(self) -> None:
         """Lose power now."""
         self._off = True
+
+    def kill(self) -> None:
+        """
+        End whoever works on it (kill -9): the next one finds all that was written.
+
+        What was not synced is not durable: a power loss may still take it. All locks are free.
+        """
+        self._off = False
+        self._locks.clear()
 
     def reboot(self, choose: Choose = nothing_survives) -> None:
         """Come back after a power loss with what it left. All locks are free."""
@@ -193,8 +238,8 @@ class CrashDisk:
         content = directory.live.get(path.name)
         if content is None:
             content = directory.live[path.name] = _Content()
-            directory.changed()
-        content.live = b""
+            directory.changed(path.name)
+        content.live, content.lost = b"", False
         return _MemoryFile(self, path, content)
 
     def rename(self, old: Path, new: Path) -> None:
@@ -204,12 +249,16 @@ class CrashDisk:
         if old.parent != new.parent or old.name not in directory.live:
             raise _error(new, "replaced", "No such file or directory")
         directory.live[new.name] = directory.live.pop(old.name)
-        directory.changed()
+        directory.changed(old.name, new.name)
 
     def sync_directory(self, path: Path) -> None:
-        """Make the names durable, unless the disk lies."""
+        """Make the names durable, unless the disk lies, or has failed to before."""
         directory = self._at(path, "be synced")
-        self.seam("synced", path)
+        try:
+            self.seam("synced", path)
+        except DiskError:
+            directory.fail_to_sync()
+            raise
         if not self.lies:
             directory.sync()
 
@@ -233,7 +282,7 @@ class CrashDisk:
         if path.name in directory.live:
             self.seam("removed", path)
             del directory.live[path.name]
-            directory.changed()
+            directory.changed(path.name)
 
     def free_bytes(self, path: Path) -> int:
         """Return the capacity less all live contents."""
@@ -253,6 +302,7 @@ class CrashDisk:
         """Let a file hold other bytes, durably: worn flash, or somebody's editor."""
         directory = self._at(path.parent, "written")
         directory.live[path.name] = _Content(live=data, durable=data)
+        directory.changed(path.name)
         directory.sync()
 
 
@@ -261,7 +311,7 @@ def _crash(content: _Content, choose: Choose) -> None:
     if content.live != content.durable:
         torn = content.live[: choose(len(content.live) + 1)].ljust(len(content.live), b"\0")
         content.live = (content.durable, torn, content.live)[choose(3)]
-    content.durable = content.live
+    content.durable, content.lost = content.live, False
 
 
 def _error(path: Path, what: str, why: str) -> DiskError:

@@ -79,6 +79,8 @@ class Driver(Generic[W, E, V]):
         self._on_step = on_step
         self._events: asyncio.Queue[V] = asyncio.Queue()
         self._wake_at: float | None = None
+        self._stepped_at: float | None = None
+        """What the host's clock read at the last step."""
 
     def tell(self, event: V) -> None:
         """Queue an event for the core."""
@@ -99,17 +101,25 @@ class Driver(Generic[W, E, V]):
                 async with asyncio.timeout(min(max(0.0, left_s), LOOK_AGAIN_S)):
                     return await self._events.get()
             except TimeoutError:
-                if self._host.now() >= self._wake_at:
+                if self._host.now() >= self._wake_at or self._set_back():
                     return self._tick()
         return await self._events.get()
 
+    def _set_back(self) -> bool:
+        """Whether the clock was set back since the last step: then nothing is due when it was."""
+        return self._stepped_at is not None and self._host.now() < self._stepped_at
+
+    def _step(self, event: V) -> Ready[W, E]:
+        self._stepped_at = now = self._host.now()
+        return self._core.step(event, now)
+
     async def perform(self, event: V) -> None:
         """Step the core once and do all that it asks for."""
-        ready = self._core.step(event, self._host.now())
+        ready = self._step(event)
         while ready.writes:
             self._tell_all(event, ready)
             event = await self._write(ready)
-            ready = self._core.step(event, self._host.now())
+            ready = self._step(event)
         for send in ready.messages:
             await self._send(send)
         for effect in ready.effects:
@@ -126,7 +136,7 @@ class Driver(Generic[W, E, V]):
                 pause_s = max(0.0, wake_at - self._host.now())
                 if (await asyncio.wait({writing}, timeout=pause_s))[0]:
                     break
-                meanwhile = self._core.step(self._tick(), self._host.now())
+                meanwhile = self._step(self._tick())
                 for effect in meanwhile.effects:
                     self._host.start(effect)
                 wake_at = meanwhile.wake_at

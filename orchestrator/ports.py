@@ -15,7 +15,7 @@ from typing import Protocol
 
 from orchestrator.protocol.messages import Message
 from orchestrator.protocol.ready import Notice
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import DeviceId, Digest, Epoch, FleetId, Owner, Ticket, TxnId
 
 
@@ -25,6 +25,15 @@ class Conflict(Exception):  # noqa: N818 - an answer, not an error
 
 class StoreUnavailable(Exception):  # noqa: N818
     """The store cannot be reached or cannot write; nothing is known to have been written."""
+
+
+class RolledBack(StoreUnavailable):
+    """
+    The journal does not go on from the head that its reader knows: the store was rolled back.
+
+    Forget what was folded; nothing that is known of the fleet is the truth any more (DESIGN §6).
+    Whoever has no use for the difference may take it for a store that is away.
+    """
 
 
 class OutcomeUnknown(Exception):  # noqa: N818
@@ -86,20 +95,29 @@ class Journal(Protocol):
     """
     The append-only, totally ordered log of each fleet, with compare-and-append.
 
+    A head is a number and the mark of the entry there: of two histories, before and after a
+    rollback under living readers and writers, each entry has another mark.
+
     Caller: append only records that a pure rule returned for the state folded up to
-    ``expected_head``. Adapter: an append is all or nothing and durable (fsync) before it
-    returns; indexes have no gaps; two appends at one head never both succeed (I14).
+    ``expected``. Adapter: an append is all or nothing and durable (fsync) before it returns;
+    indexes have no gaps; two appends at one head never both succeed (I14); the mark is made of
+    what is stored, and each read or append compares it in the same snapshot or transaction.
     """
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
-        """Return the entries with ``index > after``, in order."""
+    async def read(self, fleet: FleetId, after: Head = START) -> Sequence[Entry]:
+        """
+        Return the entries after the head ``after``, in order; costs what is new, not the whole.
+
+        Raises RolledBack where the entry at ``after`` is not there, or is another one;
+        StoreUnavailable.
+        """
         ...
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
         """
-        Append ``records`` atomically and durably, and return their entries.
+        Append ``records`` at the head ``expected``, atomically and durably; return their entries.
 
         In the same write leases follow: ``LockTaken`` starts the one of its owner and ends that
         of its ticket, ``LockReleased`` ends the owner's; ``LockRequested`` starts a waiter's,

@@ -188,6 +188,7 @@ class Ground:
         """Draw when a message is there that sets out now: not before the one before it."""
         link, chance, road = unit.made.link, self._chance, unit.roads[way]
         when = self.now + link.delay_s + link.jitter_s * chance.random()
+        when += link.up_s if way is Way.UP else 0.0
         if chance.random() < link.spike:
             when += link.spike_s * chance.random()
         if when < unit.late_until:

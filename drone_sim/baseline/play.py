@@ -318,6 +318,7 @@ _TO_DEVICES: Final[Mapping[Verb, Callable[[_Story, Unit, Act], None]]] = {
     Verb.REPLACE: _Story.replace,
     Verb.SUSPEND: _Story.suspend,
     Verb.DISK_FULL: _Story.refuse,
+    Verb.DISK_FAILS: _Story.refuse,
     Verb.DISK_SLOW: _Story.slow_disk,
     Verb.DISK_LIES: _Story.reboot_after,
     Verb.DAMAGE: _Story.reboot,

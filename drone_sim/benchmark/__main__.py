@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from drone_sim.arguments import count, tell
 from drone_sim.benchmark import report
 from drone_sim.benchmark.broker import Mosquitto, find_mosquitto
 from drone_sim.benchmark.measure import Measured, directory_of, measure
@@ -31,26 +32,15 @@ SIZES_MAX: Final = 20
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    sizes = tuple(_count(part, FLEET_DEVICES_MAX) for part in text.split(","))
+    sizes = tuple(count(part, FLEET_DEVICES_MAX) for part in text.split(","))
     if len(sizes) > SIZES_MAX:
         msg = f"at most {SIZES_MAX} sizes"
         raise argparse.ArgumentTypeError(msg)
     return tuple(dict.fromkeys(sizes))
 
 
-def _count(text: str, most: int) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if not 1 <= count <= most:
-        msg = f"{text!r} is no number from 1 to {most}"
-        raise argparse.ArgumentTypeError(msg)
-    return count
-
-
 def _rounds(text: str) -> int:
-    return _count(text, ROUNDS_MAX)
+    return count(text, ROUNDS_MAX)
 
 
 def _window(text: str) -> float:
@@ -86,16 +76,11 @@ async def _run(given: argparse.Namespace, program: str) -> report.Document:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with TemporaryDirectory(prefix="aim-benchmark-") as directory:
         found: list[Measured] = []
-        for count in given.devices:
-            site = make_site(directory_of(Path(directory), count), count, given.window)
-            found.append(await measure(site, program, given.rounds, _tell))
+        for size in given.devices:
+            site = make_site(directory_of(Path(directory), size), size, given.window)
+            found.append(await measure(site, program, given.rounds, tell))
         version = Mosquitto(program, Path(directory)).version
     return report.document(found, report.machine(version))
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,13 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = asyncio.run(_run(given, program))
     except OperatingError as error:
         following = f"\n  next      {error.next_command}" if error.next_command else ""
-        _tell(f"ERROR: {error.message}{following}")
+        tell(f"ERROR: {error.message}{following}")
         return int(Exit.USAGE if error.exit_code == Exit.USAGE else Exit.UNEXPECTED)
     except (WireError, OSError) as error:
-        _tell(f"ERROR: {error}")
+        tell(f"ERROR: {error}")
         return int(Exit.UNEXPECTED)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _tell("interrupted")
+        tell("interrupted")
         return int(Exit.INTERRUPTED)
     text = json.dumps(found) if given.output == "json" else report.table(found)
     sys.stdout.write(text + "\n")

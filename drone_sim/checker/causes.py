@@ -15,11 +15,15 @@ from drone_sim.checker.holding import Holds
 from drone_sim.checker.truth import Device, Process, Truth
 from drone_sim.checker.words import Disturbance
 from drone_sim.scenario.model import Act, Verb
+from orchestrator.protocol.device import Holding
 from orchestrator.protocol.records import Begun, Entry, LockState, LockTaken, Retired
 from orchestrator.protocol.types import DeviceId
 
 HITS: Final = frozenset({Verb.KILL, Verb.PAUSE, Verb.REUSE_PID, Verb.POWER_CUT})
 """What happens to processes: what comes of it depends on what they held."""
+
+_FOR_A_PUSH: Final = frozenset({Holding.DOUBT.value, Holding.ACTIVATING.value})
+ROUNDING_S: Final = 1e-6
 
 _IDLE: Final = frozenset({Verb.HOLD_LOCK})
 """Who holds a lock and answers no device."""
@@ -86,6 +90,28 @@ class Causes:
         activate_s = self._truth.story(begun.timeline.activate_at)
         if activate_s > self._truth.now_s:
             self._holds.strike(Because.PUSHED_OVER, devices, at_s=activate_s)
+
+    def early(self, device: Device) -> None:
+        """
+        I28: nobody holds for a push before its ``hold_at``, but for the error of its clock.
+
+        To be asked before :meth:`aims`. A device that does not aim anyway may begin to wait for
+        an activation at any time; what it doubts it doubts from ``hold_at``.
+        """
+        durable, why = device.durable, frozenset(device.holds)
+        when = durable.prepared.timeline if durable.prepared is not None else durable.pending
+        if device.operating is not None or when is None or durable.heuristic is not None:
+            return
+        if not why or not why <= _FOR_A_PUSH:
+            return
+        account = self._holds.account(device.id)
+        if account.excused_by(Because.WORD, self._truth.now_s):
+            return  # it has operated what is now to come, and goes back to what it was
+        begins = account.aims or Holding.DOUBT in why
+        early_s = self._truth.story(when.hold_at) - when.clock_error_s - self._truth.now_s
+        if begins and early_s > ROUNDING_S:
+            text = f"{device.id} holds {early_s:.3f} s too early ({', '.join(device.holds)})"
+            self._truth.blame("I28", text)
 
     def aims(self, device: Device) -> None:
         """Take a controller that begins or ceases to aim."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from drone_sim.checker.causes import Causes
 from drone_sim.checker.clocks import Clocks
 from drone_sim.checker.disks import Disks
+from drone_sim.checker.holders import Holders
 from drone_sim.checker.holding import Holds
 from drone_sim.checker.ledger import Ledger
 from drone_sim.checker.seen import Seen
@@ -19,6 +20,7 @@ from drone_sim.checker.words import Disturbance, Said
 from drone_sim.result import Figures
 from drone_sim.scenario.model import Act, Scenario, Verb
 from drone_sim.trace import Kind, Trace
+from orchestrator.ports import Lease
 from orchestrator.protocol.device import Durable
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.invariants import Violation, Watch
@@ -63,6 +65,7 @@ class Checker:
         self._wellness = Wellness(truth, self._ledger)
         self._seen = Seen(truth, self._ledger)
         self._clocks = Clocks(truth)
+        self._holders = Holders(truth, self._ledger)
         self._mixed_since_restore = False
 
     @property
@@ -107,6 +110,7 @@ class Checker:
         truth.fleet = fleet
         truth.rolled_back = self._mixed_since_restore = True
         self._ledger.restore(journal)
+        self._holders.restored()
         self._watch = self._disks.watch = self._new_watch(journal)
         self._disks.store_restored()
         self._speech.folded(fleet)
@@ -131,6 +135,19 @@ class Checker:
         """Tell that the store has given every lease a fresh TTL (I20)."""
         self._ledger.extend()
         self._causes.extended()
+
+    def leases_are(self, leases: Iterable[Lease]) -> None:
+        """Tell what the store shows of its leases, to whoever has asked for them (I21)."""
+        self._holders.leases_are(leases)
+
+    def has_read(self, process: str, head: int) -> None:
+        """
+        Tell that ``process`` has read the journal up to ``head`` (I14).
+
+        From then on it knows whose the lock is: what it does under one that it has lost is not a
+        zombie's.
+        """
+        self._holders.has_read(process, head)
 
     def answer_lost(self, process: str) -> None:
         """Tell that ``process`` will not hear the answer of the append that it has under way."""
@@ -171,6 +188,8 @@ class Checker:
         process = self._truth.process_of(owner)
         if process is not None:
             process.paused = paused
+            if not paused:
+                self._holders.resumed(process)
             self._causes.refresh()
 
     # --- devices --------------------------------------------------------------------------------
@@ -184,6 +203,8 @@ class Checker:
         known = self._truth.device(device)
         self._seen.stored(known, before, after)
         self._disks.stored(known, before, after)
+        if after.version == 0 and after.prepared is None:
+            self._holds.leave(device)  # what it aimed with, on a person's word, was aborted
 
     def device_replaced(self, device: DeviceId, durable: Durable) -> None:
         """
@@ -222,6 +243,8 @@ class Checker:
         if not same:
             self._disks.aims(known, operating)
             self._seen.aims(device, operating)
+        if device not in self._clocks.excused:
+            self._causes.early(known)
         self._causes.aims(known)
 
     def lease_runs_until(self, device: DeviceId, until_s: float | None) -> None:
@@ -231,10 +254,6 @@ class Checker:
         Whenever it changes; ``None`` where it has none. It may not pass the journal's horizon.
         """
         self._disks.leased(self._truth.device(device), until_s)
-
-    def phase_is(self, device: DeviceId, *, safe: bool) -> None:
-        """Tell whether a change of aim is safe in the device's flight phase now (I30)."""
-        self._truth.device(device).safe = safe
 
     def confirmed(self, device: DeviceId, durable: Durable, known: Sequence[FleetState]) -> None:
         """
@@ -295,6 +314,7 @@ class Checker:
         """
         self._seen.said(message)
         self._speech.said(sender, message, to)
+        self._holders.said(sender, message)
 
     def disturbed(self, what: Disturbance, device: DeviceId | None = None) -> None:
         """
@@ -380,6 +400,7 @@ class Checker:
         """Ask every invariant, after every step; raises :class:`Violated`."""
         truth = self._truth
         self._holds.look()
+        self._holders.look()
         if self._wellness.overdue():
             self._wellness.must_be_well()
         if self._clocks.look():

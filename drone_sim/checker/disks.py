@@ -1,5 +1,5 @@
 """
-What a device keeps and does: I2, I3, I10, I11, I12, I25, I27, I29, I30, and I5 by leases.
+What a device keeps and does: I2, I3, I10, I11, I12, I25, I27, I29, and I5 by leases.
 
 The rules of a write that need nothing but the record are ``invariants.check_change``'s.
 """
@@ -75,7 +75,8 @@ class Disks:
         return behind and after.prepared is not None and after.prepared.left_behind
 
     def replaced(self, device: Device, durable: Durable) -> None:
-        """Take another record, which no write has made."""
+        """Take another record, which no write has made; the active file may have gone with it."""
+        device.has_file = False
         self.watch.replace(device.id)
         self._speech.replaced(device.id)
         self._keep(device, durable)
@@ -95,16 +96,11 @@ class Disks:
     # --- the controller -------------------------------------------------------------------------
 
     def aims(self, device: Device, version: Version | None) -> None:
-        """Take what the controller aims with from now on (I30)."""
-        new = version is not None and version != device.aimed
-        if new and device.aimed is not None and not device.safe:
-            text = f"{device.id} begins to aim with {version} in an unsafe phase"
-            self._truth.blame("I30", text)
+        """Take what the controller aims with from now on."""
         if version is not None and (device.torn or device.damaged):
             text = f"{device.id} aims with {version}, its active file was not written anew"
             self._truth.blame("I27", text)
         device.operating = version
-        device.aimed = device.aimed if version is None else version
         self.watch.see(device.id, device.view())
 
     def leased(self, device: Device, until_s: float | None) -> None:

@@ -108,6 +108,7 @@ _COUNTED: Final = {
 }
 
 _SHELLS_COUNTED: Final = {
+    "disk-write-failed": "a device's disk refuses what its agent has to store",
     "torn-record-repaired": "a device starts with a torn temporary file beside its record",
     "hot": "a push ends HOT",
     "interrupted-detached": "a push detaches after the decision",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drone_sim.checker.budgets import BUDGETS, Cause, Terms, terms_of
 from drone_sim.checker.truth import Truth
@@ -17,17 +17,23 @@ class _Account:
     """
     What a device may hold for, and the hold that it is in.
 
-    ``in_force`` counts the causes that last; ``until_s`` is, for each that has ended, until when
-    it excuses a hold. ``began_s`` is ``None`` while the device aims, and before it first has.
+    ``in_force`` counts the causes that last, ``since_s`` is when each began; ``until_s`` is, for
+    each that has ended, until when it excuses a hold. ``began_s`` is ``None`` while the device
+    aims, and before it first has.
     """
 
     in_force: dict[Cause, int] = field(default_factory=dict)
+    since_s: dict[Cause, float] = field(default_factory=dict)
     until_s: dict[Cause, float] = field(default_factory=dict)
     began_s: float | None = None
     causes: dict[Cause, None] = field(default_factory=dict)
     aimed: bool = False
     aims: bool = False
     blamed: bool = False
+
+    def excused_by(self, cause: Cause, now_s: float) -> bool:
+        """Whether a cause is in force, or its recovery runs."""
+        return cause in self.in_force or self.until_s.get(cause, -math.inf) > now_s
 
 
 class Holds:
@@ -39,17 +45,15 @@ class Holds:
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
-        self._terms: dict[float, Terms] = {}
+        self._terms = terms_of(truth.scenario)
         self._accounts: dict[DeviceId, _Account] = {}
         self._due_s: float | None = math.inf
         """When the next hold will have lasted too long; ``None``: to be found out."""
         self.done: list[Hold] = []
 
-    def terms(self, amount: float = 0.0) -> Terms:
-        """Return the terms of this scenario for a fault of this amount."""
-        if amount not in self._terms:
-            self._terms[amount] = terms_of(self._truth.scenario, amount)
-        return self._terms[amount]
+    def terms(self, amount: float = 0.0, lasted_s: float = math.inf) -> Terms:
+        """Return the terms of this scenario for a fault of this amount that lasted so long."""
+        return replace(self._terms, amount=amount, lasted_s=lasted_s)
 
     def account(self, device: DeviceId) -> _Account:
         """Return the account of a device."""
@@ -66,17 +70,21 @@ class Holds:
         for device in devices:
             account = self.account(device)
             account.in_force[cause] = account.in_force.get(cause, 0) + 1
+            account.since_s.setdefault(cause, self._truth.now_s)
             self._blame_on(account, cause)
 
     def end(self, cause: Cause, devices: Iterable[DeviceId], amount: float = 0.0) -> None:
         """Let a cause be over: from now on its recovery runs."""
+        now_s = self._truth.now_s
         for device in devices:
             account = self.account(device)
             left = account.in_force.get(cause, 0) - 1
             account.in_force[cause] = left
+            lasted_s = now_s - account.since_s.get(cause, now_s)
             if left <= 0:
                 del account.in_force[cause]
-            self._excuse(account, cause, self._truth.now_s, amount)
+                account.since_s.pop(cause, None)
+            self._excuse(account, cause, now_s, self.terms(amount, lasted_s))
 
     def strike(
         self, cause: Cause, devices: Iterable[DeviceId], *, at_s: float | None = None
@@ -84,19 +92,22 @@ class Holds:
         """Let a cause be there for an instant, now or at ``at_s``."""
         for device in devices:
             when_s = self._truth.now_s if at_s is None else at_s
-            self._excuse(self.account(device), cause, when_s, 0.0)
+            self._excuse(self.account(device), cause, when_s, self._terms)
 
     def shorten(self, cause: Cause, devices: Iterable[DeviceId], by: Cause) -> None:
         """Let a cause excuse for no longer than another one that ends now."""
-        until_s = self._truth.now_s + BUDGETS[by].recovery_s(self.terms())
+        until_s = self._truth.now_s + BUDGETS[by].recovery_s(self._terms)
         for device in devices:
             account = self.account(device)
             if cause in account.until_s:
                 account.until_s[cause] = min(account.until_s[cause], until_s)
                 self._due_s = None
 
-    def _excuse(self, account: _Account, cause: Cause, ended_s: float, amount: float) -> None:
-        until_s = ended_s + BUDGETS[cause].recovery_s(self.terms(amount))
+    def _excuse(self, account: _Account, cause: Cause, ended_s: float, terms: Terms) -> None:
+        budget = BUDGETS[cause]
+        if budget.waits and account.aims:
+            return
+        until_s = ended_s + budget.recovery_s(terms)
         account.until_s[cause] = max(until_s, account.until_s.get(cause, -math.inf))
         self._blame_on(account, cause)
 
@@ -141,7 +152,7 @@ class Holds:
     def _hold(self, device: DeviceId, account: _Account, began_s: float) -> Hold:
         now_s, until_s = self._truth.now_s, self._until_s(account, began_s)
         if math.isinf(until_s):  # in force to the end: what it may yet need is its budget
-            recoveries = [BUDGETS[one].recovery_s(self.terms()) for one in account.in_force]
+            recoveries = [BUDGETS[one].recovery_s(self._terms) for one in account.in_force]
             until_s = now_s + max(recoveries)
         return Hold(
             device=device,
@@ -155,7 +166,7 @@ class Holds:
         """Return until when a hold is within its budget."""
         if account.in_force:
             return math.inf
-        return max((began_s + self.terms().healthy_s, *account.until_s.values()))
+        return max((began_s + self._terms.healthy_s, *account.until_s.values()))
 
     # --- looking --------------------------------------------------------------------------------
 

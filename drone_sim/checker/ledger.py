@@ -41,7 +41,8 @@ UNASKED: Final = frozenset({Verb.EXPIRE.value, Verb.RECOVER.value})
 STAMP_S: Final = 0.5
 """A renewal is stamped by who makes it, and is stored so much later at most on a good store."""
 
-_FIELDS: Final = tuple(one.name for one in fields(FleetState) if one.name not in {"fleet", "head"})
+_PLACE: Final = {"fleet", "head", "mark"}
+_FIELDS: Final = tuple(one.name for one in fields(FleetState) if one.name not in _PLACE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,10 +73,17 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A committed version as the journal has it: what it gives to whom."""
+    """
+    A committed version as the journal has it: what it gives to whom, as which configuration.
+
+    ``activate_at`` is UTC; a reseed that lists it again does not know it any more, and says its
+    own instant.
+    """
 
     txn: TxnId
     digests: dict[DeviceId, Digest]
+    config: str
+    activate_at: float
 
 
 class Ledger:
@@ -96,6 +104,8 @@ class Ledger:
         self.committed: dict[int, list[Committed]] = {}
         self.words: dict[tuple[DeviceId, TxnId, Outcome], None] = {}
         self.relisted: dict[TxnId, None] = {}
+        self.epochs: list[Epoch] = [self.lock.epoch]
+        """The epoch of the lock after each entry of the journal, by index; at 0 the first."""
 
     # --- what is told ---------------------------------------------------------------------------
 
@@ -111,6 +121,7 @@ class Ledger:
     def restore(self, journal: Sequence[Entry]) -> None:
         """Read a journal again that has lost its end; its rows are those of locks it still has."""
         old, self.rows, self.lock = self.rows, {}, Lock()
+        self.epochs = [self.lock.epoch]
         for entry in journal:
             self._note(entry)
         for claim, row in self.rows.items():
@@ -220,6 +231,7 @@ class Ledger:
     def _note(self, entry: Entry) -> None:
         record, lock = entry.record, self.lock
         self._note_lock(record, self._stamped(entry))
+        self.epochs.append(self.lock.epoch)
         match record:
             case ReleaseRequested(epoch=epoch) if epoch == lock.epoch:
                 lock.asked, lock.answered = True, None
@@ -232,7 +244,7 @@ class Ledger:
             case Decided(txn=txn, outcome=outcome):
                 self._outcome(txn, outcome)
             case Adopted():
-                self._adopted(record)
+                self._adopted(record, entry.at)
             case _:
                 return
 
@@ -282,14 +294,23 @@ class Ledger:
         begun = self.begun.get(txn)
         if outcome is Outcome.COMMIT and begun is not None:
             digests = {**begun.spare, **begun.digests}
-            self._version(begun.seq, Committed(txn=txn, digests=digests))
+            made = Committed(
+                txn=txn,
+                digests=digests,
+                config=begun.config,
+                activate_at=begun.timeline.activate_at,
+            )
+            self._version(begun.seq, made)
 
-    def _adopted(self, record: Adopted) -> None:
+    def _adopted(self, record: Adopted, at: float) -> None:
         for one in record.relisted:
             self.relisted[one.txn] = None
             self.outcomes.setdefault(one.txn, {})[one.outcome] = None
             if one.outcome is Outcome.COMMIT:
-                self._version(one.seq, Committed(txn=one.txn, digests=dict(one.digests)))
+                made = Committed(
+                    txn=one.txn, digests=dict(one.digests), config=one.config, activate_at=at
+                )
+                self._version(one.seq, made)
 
     def _version(self, seq: int, committed: Committed) -> None:
         known = self.committed.setdefault(seq, [])

@@ -31,7 +31,7 @@ from orchestrator.protocol.messages import (
     Vote,
     Welcome,
 )
-from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Epoch, Outcome, TxnId
+from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Epoch, Outcome, TxnId, Version
 
 ROLL_CALL: Final = Epoch(0, 0)
 """The epoch of a FENCE that fences nobody."""
@@ -94,6 +94,8 @@ class Speech:
         self._aims: dict[tuple[DeviceId, int], None] = {}
         self._folds: list[FleetState] = [truth.fleet]
         self._epochs: dict[Epoch, None] = {truth.fleet.lock.epoch: None}
+        self._installed: dict[tuple[Epoch, Version, int], None] = {}
+        """Which version was the fleet's under which epoch, with which last_seq."""
         self._asked: dict[tuple[str, int], _Asked] = {}
         self._unread: dict[str, TxnId | None] = {}
         """Who has lost an answer and not read the journal since, and what it may have decided."""
@@ -123,6 +125,7 @@ class Speech:
         """Take another state of the journal, after an append or a restore."""
         self._folds.append(fleet)
         self._epochs[fleet.lock.epoch] = None
+        self._installed[fleet.lock.epoch, fleet.version, fleet.decided_seq] = None
 
     def lost(self, process: str) -> None:
         """Take that the answer of an append was lost."""
@@ -227,8 +230,15 @@ class Speech:
             yield "I17", f"CATCH-UP to {message.version} by {message.txn}, no COMMIT is stored"
         elif to is not None and all(one.digests.get(to) != message.digest for one in known):
             yield "I17", f"CATCH-UP of {to} to {message.digest}, which the version has not for it"
+        said = (message.config, message.activate_at)
+        if known and all((one.config, one.activate_at) != said for one in known):
+            yield "I13", f"CATCH-UP to {message.version} as {said}, the journal has it otherwise"
         if message.epoch not in self._epochs:
             yield "I13", f"CATCH-UP under epoch {message.epoch}, which the lock never had"
+        told = (message.epoch, message.version, message.last_seq)
+        if known and message.epoch in self._epochs and told not in self._installed:
+            text = f"CATCH-UP to {message.version} with last_seq {message.last_seq}"
+            yield "I13", f"{text}, which was not the fleet's under epoch {message.epoch}"
 
     def _welcome(self, message: Welcome, to: DeviceId | None) -> Found:
         """Hold the answer against every state of the journal since the HELLO was sent."""

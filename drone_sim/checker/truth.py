@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,6 +42,8 @@ class Process:
     hit: Verb | None = None
     superseded: bool = False
     """Whether its lock was taken from it while it lived."""
+    resumed_s: float = -math.inf
+    """When it last went on after it had been stopped, in story time."""
 
     @property
     def runs(self) -> bool:
@@ -51,7 +54,7 @@ class Process:
 @dataclass(slots=True, kw_only=True)
 class Device:
     """
-    One device. ``aimed`` is the version that its controller last aimed with.
+    One device.
 
     ``lying`` is whether its clock is off beyond its own bound; ``mixed`` that I5 broke because of
     it, ``detected_s`` when its core last proved that a clock steps. ``damaged`` is set by worn
@@ -64,13 +67,11 @@ class Device:
     """Whether a record of it was told of: until then it has an empty one."""
     up: bool = False
     operating: Version | None = None
-    aimed: Version | None = None
     leased: bool = False
     holds: tuple[str, ...] = ()
     lying: bool = False
     mixed: bool = False
     detected_s: float | None = None
-    safe: bool = True
     has_file: bool = False
     torn: bool = False
     damaged: bool = False

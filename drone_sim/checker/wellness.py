@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from drone_sim.checker.budgets import LIVENESS_S
 from drone_sim.checker.ledger import Ledger
 from drone_sim.checker.truth import Device, Truth
 from orchestrator.protocol.records import LockState
@@ -39,7 +40,8 @@ class Wellness:
         """Whether nobody has been well in time since the faults ended."""
         if self._began_s is None or self._well:
             return False
-        return self._truth.now_s > self._began_s + self._truth.scenario.liveness_s
+        allowed_s = min(self._truth.scenario.liveness_s, LIVENESS_S)
+        return self._truth.now_s > self._began_s + allowed_s
 
     def _of_the_fleet(self) -> Iterator[str]:
         fleet = self._truth.fleet

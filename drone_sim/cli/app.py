@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from io import StringIO, TextIOWrapper
 from typing import Final
 
 from cyclopts import App, CycloptsError
 
 from drone_sim.cli import baseline, check, explore, fleet, replay, run, schema
 from orchestrator import __version__
-from orchestrator.cli.view import unbroken
+from orchestrator.cli.view import prepare_streams, unbroken
 from orchestrator.errors import Exit, OperatingError
 
 HELP: Final = """\
@@ -28,7 +27,7 @@ For example:
 EPILOGUE: Final = """\
 Exit codes:
     0  done, or all invariants held
-    1  a violation (with one `reproduce:` line), or an error
+    1  a violation, or a goal that was not seen (with one `reproduce:` line), or an error
     2  wrong use
   130  interrupted before anything was found
 """
@@ -52,7 +51,7 @@ for _place, _name in enumerate(name for name in app if not name.startswith("-"))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    _prepare_streams()
+    prepare_streams()
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = app(tokens, exit_on_error=False, print_error=False)
@@ -100,12 +99,3 @@ def _code_of(error: OperatingError) -> Exit:
 def _wants_json(tokens: Sequence[str]) -> bool:
     pairs = zip(tokens, [*tokens[1:], ""], strict=True)
     return "--output=json" in tokens or ("--output", "json") in pairs
-
-
-def _prepare_streams() -> None:
-    """Escape what a terminal can't show; a stream that was closed by our parent swallows all."""
-    sys.stdout = sys.stdout or StringIO()
-    sys.stderr = sys.stderr or StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

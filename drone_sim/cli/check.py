@@ -59,6 +59,7 @@ def check(  # noqa: D417 - effort and reports describe themselves
 
     require_file(config)
     place, chosen = _fleet_file(fleet), _seeds(seeds)
+    reports.require_writable()
     judged = judge(config, place)
     ending = _played(judged, chosen, effort, reports) if judged.fits else None
     verdict = _verdict(judged, ending, str(config))

@@ -87,7 +87,7 @@ def end(
     trace = None if looked_at is None else _write_trace(campaign, looked_at, face, reports)
     files = Files(
         junit=_write_junit(campaign, missing, again, reports.junit),
-        html=_write_html(campaign, looked_at, trace, reports.html),
+        html=_write_html(campaign, looked_at, trace, missing, reports.html),
         trace=trace,
     )
     reproduce = again if any((missing or {}).values()) else None
@@ -110,7 +110,7 @@ def _shrunk(failure: Failure, face: Face, effort: Effort) -> Shrunk | None:
     limit = RUNS_MAX[ran.case.speed] if effort.shrink is None else effort.shrink
     if limit == 0 or not can_shrink(ran.violations) or ran.result is None:
         return None
-    face.say(f"shrinking {failure.name}, in at most {count(limit, 'run')} (Ctrl-C: enough)")
+    face.say(f"shrinking {failure.name}, in at most {count(limit, 'run')} (Ctrl-C ends that)")
     with _Shown(face, limit) as on_run:
         found = shrink(ran.case, ran.result, runs_max=limit, on_run=on_run)
     face.say(shrunk_words(failure, found))
@@ -224,22 +224,32 @@ def _write_junit(
 
 
 def _write_html(
-    campaign: Campaign, looked_at: LookedAt | None, trace: Path | None, path: Path | None
+    campaign: Campaign,
+    looked_at: LookedAt | None,
+    trace: Path | None,
+    missing: dict[Speed, tuple[str, ...]] | None,
+    path: Path | None,
 ) -> Path | None:
     if path is None:
         return None
     from drone_sim.report.files import write_whole
-    from drone_sim.report.html import render_page
+    from drone_sim.report.html import Beside, render_page
 
-    pages = list(campaign.pages)
-    if looked_at is not None and campaign.failures and trace is not None:
-        pages.insert(0, (looked_at.result, f"drone-sim replay {shlex.quote(str(trace))}"))
+    pages, smallest = list(campaign.pages), None
+    if looked_at is not None and campaign.failures:
+        again = None if trace is None else f"drone-sim replay {shlex.quote(str(trace))}"
+        smallest = (looked_at.result, again or campaign.failures[0].reproduce)
     elif looked_at is not None and pages:
         pages[0] = (looked_at.result, pages[0][1])
     page = render_page(
         [result for result, _ in pages],
         title=campaign.title,
         reproduce=[command for _, command in pages],
+        beside=Beside(
+            missing={speed.value: names for speed, names in (missing or {}).items()},
+            interrupted=campaign.interrupted,
+            smallest=smallest,
+        ),
     )
     write_whole(path, page)
     return path

@@ -84,6 +84,7 @@ def explore(  # noqa: D417 - effort and reports describe themselves
 
     chosen, jobs = seeds_of(seeds), effort.processes()
     asked = by_seed(mutant) if scenario is None else by_story(scenario, mutant, seeded=True)
+    reports.require_writable()
     face, pace = reports.face, speed or usual_pace(mutant)
     drawn = _drawn(asked, chosen)
     for line in drawn or ():

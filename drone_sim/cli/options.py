@@ -54,6 +54,29 @@ class Reports:
         """Return where the command's words go."""
         return Face(machine=self.output == "json")
 
+    def require_writable(self) -> None:
+        """
+        See that every file can be written: a run that takes hours must not end without its report.
+
+        Call it before anything is played. Raises OperatingError (wrong use).
+        """
+        from drone_sim.report.files import require_writable
+
+        named: dict[Path, str] = {}
+        given = {"--junit": self.junit, "--html": self.html, "--trace": self.trace}
+        for option, path in given.items():
+            if path is None:
+                continue
+            require_writable(path, option)
+            other = named.setdefault(path.resolve(), option)
+            if other != option:
+                raise OperatingError(
+                    f"{other} and {option} name one file, {path}: the later would replace the"
+                    " other; nothing was begun",
+                    exit_code=Exit.USAGE,
+                    next_command=f"name another file for {option}",
+                )
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class Pace:
         left_s = (self.total - done) / rate if rate > 0 else 0.0
         return (
             f"{done:,} of {count(self.total, 'run')}, {rate:.3g} a second,"
-            f" {time_words(max(0.0, left_s))} left, {count(failed, 'violation')}"
+            f" {time_words(max(0.0, left_s))} left, {failed:,} violated"
         )
 
 
@@ -67,7 +67,7 @@ class Ticker:
 
 
 def _found(failed: int) -> str:
-    return "0 violations" if not failed else f"[bold red]{count(failed, 'violation')}[/]"
+    return f"[bold red]{failed:,} violated[/]" if failed else "0 violated"
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def run(  # noqa: D417 - effort and reports describe themselves
     named, speeds = (scenario, *more), speeds_of(speed)
     stories = [by_story(text, mutant) for text in named]
     points = () if crash is None else parse(crash)
+    reports.require_writable()
     campaign = Campaign(
         title=named[0] if len(named) == 1 else f"{len(named)} stories",
         drawn=False,

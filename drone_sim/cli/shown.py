@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from drone_sim.cli.campaign import Failure
 from drone_sim.cli.ending import Ending
-from drone_sim.cli.words import show_campaign, show_failure
+from drone_sim.cli.words import count, show_campaign, show_failure
 from drone_sim.explore.figures import Distribution, Holds, Spread, Tally
 from drone_sim.explore.runs import crash_words
 from drone_sim.result import Speed
@@ -43,7 +43,8 @@ def show_ending(screen: Screen, ending: Ending, verdict: tuple[str, str] | None 
     for failure in campaign.failures[1:FAILURES_SHOWN]:
         screen.line(f"  also in {failure.name}: {failure.ran.violations[0]}")
     if campaign.failed > FAILURES_SHOWN:
-        screen.line(f"  and {campaign.failed - FAILURES_SHOWN:,} more")
+        more = count(campaign.failed - FAILURES_SHOWN, "more run")
+        screen.line(f"  and in {more}: --output json names a hundred, --junit all")
     for what, path in (
         ("junit", ending.files.junit),
         ("page", ending.files.html),

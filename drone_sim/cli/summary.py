@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from drone_sim.cli.ending import Ending
-from drone_sim.cli.words import HOLDS_HEADER, figures_lines, goals_words, hold_row, verdict
+from drone_sim.cli.words import (
+    HOLDS_HEADER,
+    figures_lines,
+    goals_words,
+    hold_row,
+    mark_of,
+    verdict,
+)
 from drone_sim.report.github import table
 
 FAILURES_SHOWN: Final = 20
+
+EMOJI: Final[Mapping[str, str]] = {"✔": "✅", "✘": "❌", "■": "⚠️"}
+"""What GitHub's readers know the marks of a terminal by."""
 
 
 def summary(ending: Ending) -> str:
@@ -20,8 +30,9 @@ def summary(ending: Ending) -> str:
 def _parts(ending: Ending) -> Iterator[str]:
     campaign = ending.campaign
     for speed, tally in campaign.tallies.items():
-        mark = "❌" if tally.failed or (ending.missing or {}).get(speed) else "✅"
-        yield f"### {mark} {verdict(campaign, speed, tally)}\n"
+        unseen = (ending.missing or {}).get(speed, ())
+        mark = EMOJI[mark_of(campaign, tally, unseen)[0]]
+        yield f"### {mark} {verdict(campaign, speed, tally, unseen)}\n"
         rows = list(figures_lines(campaign, speed))
         if ending.missing is not None and speed in ending.missing:
             rows.append(("goals", goals_words(ending.missing[speed])))

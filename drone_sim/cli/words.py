@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # loaded where something is shown
     from orchestrator.cli.view import Screen
 
 KINDS_MAX: Final = 5
-HOLDS_SHOWN: Final = 12
 WHOLE_FROM: Final = 100
 _UNITS: Final = (
     *((3600.0, 7200.0, "h"), (60.0, 120.0, "min"), (1.0, 1.0, "s")),
@@ -74,8 +73,9 @@ def figures_lines(campaign: Campaign, speed: Speed) -> Iterator[tuple[str, str]]
     if tally.held.count:
         yield "holds", f"{tally.held.count:,}: {_spread_words(tally.held)}"
     if bound is not None:
-        below = f"fewer than {rate_words(bound)} a run, at 95 % (rule of three)"
-        yield "bound", f"with {count(tally.runs, 'run')} and no violation, {below}"
+        none = f"no violation in {count(tally.runs, 'run')}"
+        below = f"{rate_words(100 * bound)} % of all seeds have one (rule of three)"
+        yield "bound", f"{none}: at 95 % confidence fewer than {below}"
 
 
 def _simulated(tally: Tally) -> str:
@@ -117,11 +117,6 @@ def _spread(spread: Spread) -> tuple[str, str, str]:
     )
 
 
-def more_holds_words(rows: Sequence[Holds]) -> str:
-    """Say what of a table was left out."""
-    return f"and {count(len(rows) - HOLDS_SHOWN, 'cause')} more: --html or --output json"
-
-
 # --- on a screen ------------------------------------------------------------------------------
 
 
@@ -130,35 +125,55 @@ def show_campaign(
 ) -> None:
     """Write the verdict on all runs, and the figures of each speed."""
     for speed, tally in campaign.tallies.items():
-        mark, style = ("✔", "bold green") if not tally.failed else ("✘", "bold red")
-        screen.line(f"{mark} {verdict(campaign, speed, tally)}", style)
+        unseen = (missing or {}).get(speed, ())
+        mark, style = mark_of(campaign, tally, unseen)
+        screen.line(f"{mark} {verdict(campaign, speed, tally, unseen)}", style)
         for what, text in figures_lines(campaign, speed):
             screen.line(f"  {what:{WIDTH}}{text}")
         if missing is not None:
-            screen.line(f"  {'goals':{WIDTH}}{goals_words(missing[speed])}")
+            screen.line(f"  {'goals':{WIDTH}}{goals_words(unseen)}")
+            for line in goal_lines(unseen):
+                screen.line(line)
         if tally.holds:
-            rows = tally.rows()
-            screen.table(HOLDS_HEADER, [hold_row(row) for row in rows[:HOLDS_SHOWN]])
-            if len(rows) > HOLDS_SHOWN:
-                screen.line(more_holds_words(rows), "dim")
+            screen.table(HOLDS_HEADER, [hold_row(row) for row in tally.rows()])
     if not campaign.tallies:
         before = "interrupted before anything" if campaign.interrupted else "nothing"
         screen.line(f"{before} was played", "bold")
 
 
-def verdict(campaign: Campaign, speed: Speed, tally: Tally) -> str:
-    """Say how the runs at one speed ended."""
+def mark_of(campaign: Campaign, tally: Tally, missing: Sequence[str]) -> tuple[str, str]:
+    """Return the mark that says what the exit code says, and its style."""
+    if tally.failed or missing:
+        return "✘", "bold red"
+    return ("■", "bold yellow") if campaign.interrupted else ("✔", "bold green")
+
+
+def verdict(campaign: Campaign, speed: Speed, tally: Tally, missing: Sequence[str] = ()) -> str:
+    """Say how the runs at one speed ended; ``missing`` are the goals that were never seen."""
     what = f"{campaign.title}, {speed}: {count(tally.runs, 'run')}"
     if campaign.interrupted:
         what += ", then interrupted"
-    if tally.failed:
-        return f"{what}, {count(tally.failed, 'violation')}"
-    return f"{what}, every invariant held"
+    said = f"{tally.failed:,} of them violated" if tally.failed else "every invariant held"
+    if not missing:
+        return f"{what}, {said}"
+    return f"{what}, {said}, {'and' if tally.failed else 'but'} {unseen_words(missing)}"
+
+
+def unseen_words(missing: Sequence[str]) -> str:
+    """Say how many goals are missing."""
+    return f"{count(len(missing), 'goal')} {'was' if len(missing) == 1 else 'were'} never seen"
 
 
 def goals_words(missing: Sequence[str]) -> str:
     """Say which goals were never seen."""
     return "all were seen" if not missing else f"NOT SEEN: {', '.join(missing)}"
+
+
+def goal_lines(missing: Sequence[str]) -> Iterator[str]:
+    """Yield what each goal is that was never seen."""
+    from drone_sim.checker.goals import GOALS
+
+    return (f"  {'':{WIDTH}}{name}: {GOALS[name].text}" for name in missing)
 
 
 def show_failure(screen: Screen, failure: Failure, shrunk: Shrunk | None) -> None:

@@ -20,9 +20,10 @@ The files build on each other, one class on the one before:
 ``wires``, ``lines``         the links, and the broker between devices and orchestrators
 ``shelf``                    the store: appends that take time, get lost, or are forgotten
 ``observed``                 the truth about devices, as the checker is told it
-``units``                    devices: disk, checks, activation, boot and crash
+``disks``, ``battery``       what a device's writes and its charge come to
+``units``                    devices: checks, activation, boot and crash
 ``sessions``                 coordinators with their heartbeat and their eye on the journal
-``jobs``                     processes, and commands as generators
+``jobs``, ``kernel``         processes, what is seen of them, and commands as generators
 ``resolvers``, ``people``    what each verb on purpose does, and the server
 ``acts``                     what takes place, and for how long; ``storms`` and ``mishaps`` have
                              the faults

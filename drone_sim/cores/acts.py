@@ -11,27 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from drone_sim.checker import Checker
 from drone_sim.cores.lines import HEALTHY
 from drone_sim.cores.party import Process, Unit
 from drone_sim.cores.people import People
-from drone_sim.cores.town import START_S
-from drone_sim.result import Crash
+from drone_sim.cores.town import START_S, Setup
 from drone_sim.scenario.meaning import Target, Who
-from drone_sim.scenario.model import Act, Scenario, Verb
+from drone_sim.scenario.model import Act, Verb
 from drone_sim.scenario.verbs import VERBS
-from drone_sim.trace import Kind, Trace
+from drone_sim.trace import Kind
 from orchestrator.protocol.types import DeviceId
 
-KEEPALIVE_S: Final = 7.5
-"""After so long without a word the broker, or the party, gives a connection up (1.5 of 5 s)."""
-
-CORE_WRITES: Final = 5
-"""One write of a core is so many changes to a real disk: create, write, sync, rename, sync."""
-
 FULL_PERCENT: Final = 100.0
-
-SAID_UP: Final = frozenset({"vote", "hello"})
 
 Key = tuple[str, str]
 Fault = Callable[[Act], None]
@@ -46,22 +36,29 @@ class Lasting:
     acts: list[Act] = field(default_factory=list)
 
 
+@dataclass(kw_only=True, eq=False)
+class Begun:
+    """
+    What an act has begun that is not over yet, and what the checker was told of it.
+
+    ``told`` has the targets that the act had as it began, whoever is gone by its end; ``None``:
+    nothing was told, since it has touched nobody or its fault is told of by itself.
+    """
+
+    told: Act | None
+    lasts: int = 0
+
+
 class Acts(People):
     """A town in which acts take place."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
-        super().__init__(scenario, checker=checker, trace=trace, crashes=crashes)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.lasting: dict[Key, Lasting] = {}
-        self._open_ends: dict[int, int] = {}
+        self._begun: dict[int, Begun] = {}
+        """By the identity of the act: two that are alike end each for itself."""
         self._faults = self.faults()
-        self.keeps_history = any(act.verb is Verb.REPLAY for act in scenario.acts)
+        self.keeps_history = any(act.verb is Verb.REPLAY for act in setup.scenario.acts)
 
     def faults(self) -> dict[Verb, Fault]:
         """Return what each verb does that is a fault."""
@@ -82,8 +79,6 @@ class Acts(People):
         if meaning.who is Who.RUNNING and self._running(act) is None:
             return
         self._faults[act.verb](act)
-        if self._open_ends.get(id(act)) == 0:  # whom it was about is not there
-            self.checker.fault_ended(self._with_targets(act))
         self.check()
 
     def _running(self, act: Act) -> Process | None:
@@ -91,12 +86,12 @@ class Acts(People):
         return process if process is not None and process.alive else None
 
     def _units_of(self, act: Act) -> list[Unit]:
-        names = act.target or tuple(self.units)
+        names = dict.fromkeys(act.target or tuple(self.units))
         return [self.units[DeviceId(name)] for name in names if name in self.units]
 
     def _parties_of(self, act: Act) -> list[Unit | Process]:
         found: list[Unit | Process] = []
-        for name in act.target or tuple(self.units):
+        for name in dict.fromkeys(act.target or tuple(self.units)):
             process = self.processes.get(name)
             if name in self.units:
                 found.append(self.units[DeviceId(name)])
@@ -106,24 +101,36 @@ class Acts(People):
 
     def _at_once(self, act: Act) -> None:
         """Tell of an act that takes no time."""
-        told = self._with_targets(act)
-        self.checker.fault_began(told)
-        self.checker.fault_ended(told)
+        told = self._touching(act)
+        if told is not None:
+            self.checker.fault_began(told)
+            self.checker.fault_ended(told)
 
     def _begin(self, act: Act) -> None:
         """Tell that an act takes place; it is over with the last of what it has begun."""
-        self.checker.fault_began(self._with_targets(act))
-        self._open_ends[id(act)] = 0
+        told = self._touching(act)
+        if told is not None:
+            self.checker.fault_began(told)
+        self._begin_untold(act, told)
 
-    def _with_targets(self, act: Act) -> Act:
-        """Return an act with the targets that it really has."""
+    def _begin_untold(self, act: Act, told: Act | None = None) -> None:
+        """Take note of an act that takes place; what the checker is to be told, it was told."""
+        self._begun[id(act)] = Begun(told=told)
+
+    def _touching(self, act: Act) -> Act | None:
+        """
+        Return an act with the targets that are there; ``None`` where it touches nobody.
+
+        No target means everybody to the checker: who touches nobody must not say so.
+        """
         about = VERBS[act.verb].target
         if about is Target.NOBODY:
             return act
         parties: Sequence[Unit | Process] = self._units_of(act)
         if about is Target.PARTIES:
             parties = self._parties_of(act)
-        return replace(act, target=tuple(one.line.name for one in parties))
+        names = tuple(one.line.name for one in parties)
+        return replace(act, target=names) if names else None
 
     def _last(
         self, act: Act, name: str, end: Callable[[], None], *, for_s: float | None = None
@@ -139,7 +146,7 @@ class Acts(People):
         end_s = self.scenario.safety_s if given_s is None else self.story_s + given_s
         until = START_S + min(end_s, max(self.scenario.safety_s, self.story_s))
         known = self.lasting.get(key)
-        self._open_ends[id(act)] += 1
+        self._begun[id(act)].lasts += 1
         if known is None:
             self.lasting[key] = known = Lasting(until=until, end=end)
         known.acts.append(act)
@@ -158,12 +165,19 @@ class Acts(People):
         del self.lasting[key]
         lasting.end()
         for act in lasting.acts:
-            self._open_ends[id(act)] -= 1
-            if not self._open_ends[id(act)]:
-                self.checker.fault_ended(self._with_targets(act))
+            begun = self._begun[id(act)]
+            begun.lasts -= 1
+            if not begun.lasts:
+                self._end(act, begun)
                 if self.trace is not None:
                     self.note(Kind.HEALED, key[1] or act.who or "-", key[0], verb=key[0])
         self.check()
+
+    def _end(self, act: Act, begun: Begun) -> None:
+        """Tell that all is over that an act has begun."""
+        del self._begun[id(act)]
+        if begun.told is not None:
+            self.checker.fault_ended(begun.told)
 
     def heal(self) -> None:
         """End everything that lasts, and make links and store as good as they can be."""
@@ -176,6 +190,6 @@ class Acts(People):
             process.line.be(HEALTHY)
         for unit in self.units.values():
             unit.line.be(HEALTHY)
-            unit.dies_at_write = unit.dies_by = None
-            unit.battery_percent = max(unit.battery_percent, FULL_PERCENT)
+            unit.dies_at_write = unit.dies_by = unit.fails_at_write = unit.fails_by = None
+            unit.battery.set(self.now, FULL_PERCENT)
             self.boot(unit.id)

@@ -19,7 +19,7 @@ from drone_sim.cores.jobs import Job
 from drone_sim.cores.lines import HEALTHY
 from drone_sim.cores.mishaps import Mishaps
 from drone_sim.cores.party import Process
-from drone_sim.cores.town import START_S
+from drone_sim.cores.town import START_S, Setup
 from drone_sim.result import Crash, Result, Speed
 from drone_sim.scenario.model import Act, Scenario, Verb
 from drone_sim.trace import Kind, Trace
@@ -51,7 +51,7 @@ def play(
 ) -> Result:
     """Play a scenario to its end, or to the first violation."""
     checker = Checker(scenario, trace=trace, utc_at_start_s=START_S)
-    engine = Engine(scenario, checker=checker, trace=trace, crashes=crashes)
+    engine = Engine(Setup(scenario=scenario, checker=checker, trace=trace, crashes=crashes))
     violated: Violated | None = None
     try:
         with _no_collections():
@@ -150,7 +150,8 @@ class Engine(Mishaps):
             digest = prologue.digest_of(name)
             data = self.blobs[digest] = digest.encode()
             self.configurations[data] = None
-            self.units[name].staged = {digest: data}
+            unit = self.units[name]
+            unit.staged, unit.active = {digest: data}, data
             self._write_all(name, (committed, active))
             self.checker.active_file(name, data, self.configurations)
         for head, record in enumerate(rest, 3):

@@ -83,6 +83,7 @@ class Executor(Generic[W, E, V]):
         """Whether the outcome of writes is awaited."""
         self.wake_at: float | None = None
         """The reading of the host's clock at which to :meth:`wake` it."""
+        self._stepped_at: float | None = None
         self._tick = tick
         self._before = before
         self._on_step = on_step
@@ -104,9 +105,10 @@ class Executor(Generic[W, E, V]):
         """
         Let the core see that it is time; meanwhile a write is under way it only starts effects.
 
-        Nothing happens before :attr:`wake_at`, or where the core is not to be woken.
+        Nothing happens before :attr:`wake_at`, or where the core is not to be woken; but a clock
+        that was :attr:`set_back` makes it look anew.
         """
-        if self.wake_at is None or self.host.now() < self.wake_at:
+        if self.wake_at is None or (self.host.now() < self.wake_at and not self.set_back):
             return
         if not self.writing:
             self._perform(self._tick())
@@ -116,11 +118,20 @@ class Executor(Generic[W, E, V]):
         if self._dead():
             return
         event = self._tick()
-        ready = self.core.step(event, self.host.now())
+        ready = self._stepped(event)
         for effect in ready.effects:
             self.host.start(effect)
         self.wake_at = ready.wake_at
         self._on_step(event, ready)
+
+    @property
+    def set_back(self) -> bool:
+        """Whether the host's clock reads less than at the last step."""
+        return self._stepped_at is not None and self.host.now() < self._stepped_at
+
+    def _stepped(self, event: V) -> Ready[W, E]:
+        self._stepped_at = now = self.host.now()
+        return self.core.step(event, now)
 
     def _dead(self) -> bool:
         return not self.alive
@@ -142,7 +153,7 @@ class Executor(Generic[W, E, V]):
             self._before()
             if not self.alive:
                 return None
-        ready = self.core.step(event, self.host.now())
+        ready = self._stepped(event)
         self.wake_at = ready.wake_at
         if ready.writes:
             self._on_step(event, ready)

@@ -7,20 +7,20 @@ Nothing of a process that has died is ever resumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from drone_sim.checker import Checker
+from drone_sim.cores.kernel import Kernel
 from drone_sim.cores.lines import Line
 from drone_sim.cores.party import PPM, Held, Process, Session
 from drone_sim.cores.sessions import Sessions
 from drone_sim.cores.shelf import Outcome
-from drone_sim.result import Crash
+from drone_sim.cores.town import Setup
 from drone_sim.scenario.chance import stream
 from drone_sim.scenario.meaning import MACHINE
-from drone_sim.scenario.model import Scenario, Verb
-from drone_sim.trace import Kind, Trace
+from drone_sim.scenario.model import Verb
+from drone_sim.trace import Kind
 from orchestrator.protocol import lease
 from orchestrator.protocol.fleet import FleetState, Waiter
 from orchestrator.protocol.records import LockState, Record
@@ -44,18 +44,10 @@ CONNECT_S: Final = 1.0
 class Jobs(Sessions):
     """Starts processes, and has what all commands are made of."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
-        super().__init__(scenario, checker=checker, trace=trace, crashes=crashes)
-        self.control_quality = scenario.control
-        self.owners: dict[Owner, Process] = {}
-        """The processes that live, by what the kernel shows of them."""
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.control_quality = setup.scenario.control
+        self.kernel = Kernel()
         self.boots: dict[str, int] = {}
         self.clocks: dict[str, tuple[float, float, float]] = {}
         """The wall clock of a machine: how far ahead at which instant, and its drift in ppm."""
@@ -92,7 +84,7 @@ class Jobs(Sessions):
         )
         process.die = partial(self.kill_process, process)
         self.processes[who] = self.living[name] = process
-        self.owners[process.owner] = process
+        self.kernel.admit(machine, process.owner.pid, process.owner.start_ticks)
         self._see_clocks()
         self.checker.process_started(name, process.owner, verb)
         if self.trace is not None:
@@ -124,7 +116,7 @@ class Jobs(Sessions):
             session.executor.alive, session.ended = False, True
         process.sessions.clear()
         self.living.pop(process.name, None)
-        self.owners.pop(process.owner, None)
+        self.kernel.release(process.machine, process.owner.pid)
         self._see_clocks()
         self.checker.process_ended(process.owner)
         if self.trace is not None:
@@ -302,7 +294,7 @@ class Jobs(Sessions):
         """Whether a process can see that another one is gone: only on its own machine."""
         if owner.machine_id != by.owner.machine_id:
             return False
-        return owner.boot_id != by.owner.boot_id or owner not in self.owners
+        return owner.boot_id != by.owner.boot_id or not self.kernel.runs(owner)
 
     def lock_is_a_ghosts(self, by: Process) -> bool:
         """Whether the lock is held by somebody who need not be asked."""

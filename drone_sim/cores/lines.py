@@ -82,9 +82,11 @@ class Line:
         """Whether both ways let something pass."""
         return not (self.up.cut or self.down.cut)
 
-    def delay_s(self) -> float:
+    def delay_s(self, way: Way) -> float:
         """Draw how long one message takes, without spikes."""
-        return self.quality.delay_s + self.quality.jitter_s * self.chance.random()
+        quality = self.quality
+        delay_s = quality.delay_s + quality.jitter_s * self.chance.random()
+        return delay_s + quality.up_s if way is self.up else delay_s
 
     def delays_s(self, way: Way) -> tuple[tuple[float, ...], tuple[Disturbance, ...]]:
         """
@@ -92,7 +94,7 @@ class Line:
 
         What an act does is not counted as a disturbance.
         """
-        quality, draw, delay_s = self.quality, self.chance.random, self.delay_s()
+        quality, draw, delay_s = self.quality, self.chance.random, self.delay_s(way)
         found: tuple[Disturbance, ...] = ()
         if quality.loss and draw() < quality.loss:
             return (), (Disturbance.LOSS,)
@@ -104,7 +106,7 @@ class Line:
         if way.delays and draw() < way.delays:
             delay_s += LATE_S * draw()
         if quality.duplicate and draw() < quality.duplicate:
-            return (delay_s, self.delay_s()), (*found, Disturbance.DUPLICATE)
+            return (delay_s, self.delay_s(way)), (*found, Disturbance.DUPLICATE)
         if way.repeats and draw() < way.repeats:
-            return (delay_s, self.delay_s()), found
+            return (delay_s, self.delay_s(way)), found
         return (delay_s,), found

@@ -93,6 +93,7 @@ class Fleet(Orchestrators):
         reading = device.reading(self.now)
         self.refuse(list(rash(device.core, unsure, event, before, reading)))
         self._look_at(device)
+        self.obey(name)
         if name not in self.slow:
             self.finish(name)
 
@@ -130,6 +131,7 @@ class Fleet(Orchestrators):
                 device.tasks.append(effect)
             case dev.Hold():
                 self.log(f"  {device.id} holds: {', '.join(effect.reasons)}")
+                device.tasks.append(effect)
             case dev.Resume(version=version):
                 self.log(f"  {device.id} operates {version}")
 
@@ -141,6 +143,14 @@ class Fleet(Orchestrators):
             self.refuse(invariants.check_rejoin(device.disk, known))
         device.confirmed = confirmed
         self.check()
+
+    def obey(self, name: DeviceId) -> None:
+        """Let a controller hold that was told to: it does so at once, however slow the rest is."""
+        device = self.devices[name]
+        told = next((task for task in device.tasks if isinstance(task, dev.Hold)), None)
+        if told is not None:
+            device.tasks.remove(told)
+            self.event(name, dev.Held())
 
     def finish(self, name: DeviceId, *, fails: str | None = None) -> None:
         """Let the checks and activations that a device has started come to their end."""

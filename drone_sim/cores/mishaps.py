@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from drone_sim.cores.acts import Fault
-from drone_sim.cores.party import Unit
+from drone_sim.cores.party import Kept, Unit
 from drone_sim.cores.storms import Storms
-from drone_sim.scenario.meaning import DEVICE_REBOOT_S
+from drone_sim.cores.town import START_S
+from drone_sim.disk import BROKEN, FULL
+from drone_sim.scenario.meaning import DEVICE_REBOOT_S, RESERVE_PERCENT
 from drone_sim.scenario.model import Act, Verb
 from drone_sim.scenario.verbs import word_of
 
 CORE_WRITES: Final = 5
 """One write of a core is so many changes to a real disk: create, write, sync, rename, sync."""
+
+WHY: Final[Mapping[str, str]] = {"error": BROKEN, "space": FULL}
+"""Why a disk fails, by the word of the act."""
+
+HALF: Final = 0.5
+"""Of the hooks that are killed half-way so many come through."""
+
+
+def _write_of_a_core(act: Act) -> int:
+    """Return which write of a core has the change to a real disk that an act counts to."""
+    return 1 + (int(act.amount) - 1) // CORE_WRITES
 
 
 class Mishaps(Storms):
@@ -29,9 +43,11 @@ class Mishaps(Storms):
             Verb.REPLACE: self._replace,
             Verb.SUSPEND: self._suspend,
             Verb.DISK_FULL: self._disk_full,
+            Verb.DISK_FAILS: self._disk_fails,
+            Verb.FAIL_AT_WRITE: self._fail_at_write,
             Verb.DISK_SLOW: self._disk_slow,
             Verb.DISK_LIES: self._disk_lies,
-            Verb.DAMAGE: self._crash,
+            Verb.DAMAGE: self._damage,
             Verb.CLOCK_STEP: self._clock_step,
             Verb.CLOCK_DRIFT: self._clock_drift,
             Verb.LOW_BATTERY: self._low_battery,
@@ -58,13 +74,23 @@ class Mishaps(Storms):
 
     def _crash_at_write(self, act: Act) -> None:
         for unit in self._units_of(act):
-            unit.dies_at_write = 1 + (int(act.amount) - 1) // CORE_WRITES
+            unit.dies_at_write = _write_of_a_core(act)
             unit.dies_by = replace(act, target=(unit.id,))
 
     def die_at_write(self, unit: Unit, act: Act) -> None:
         """Let a device lose power before a write, as an act has said."""
         self._begin(act)
-        self._take_down(act, unit)
+        self._take_down(act, unit, power=word_of(act) != "kill")
+
+    def _fail_at_write(self, act: Act) -> None:
+        for unit in self._units_of(act):
+            unit.fails_at_write = _write_of_a_core(act)
+            unit.fails_by = replace(act, target=(unit.id,))
+
+    def fail_at_write(self, act: Act) -> str:
+        """Return why one write fails, as an act has said."""
+        self._at_once(act)
+        return WHY[word_of(act)]
 
     def _replace(self, act: Act) -> None:
         self._at_once(act)
@@ -84,6 +110,12 @@ class Mishaps(Storms):
             unit.full = True
             self._last(act, unit.id, partial(setattr, unit, "full", False))
 
+    def _disk_fails(self, act: Act) -> None:
+        self._begin(act)
+        for unit in self._units_of(act):
+            unit.failing = WHY[word_of(act)]
+            self._last(act, unit.id, partial(setattr, unit, "failing", None))
+
     def _disk_slow(self, act: Act) -> None:
         self._begin(act)
         for unit in self._units_of(act):
@@ -91,16 +123,16 @@ class Mishaps(Storms):
             self._last(act, unit.id, partial(setattr, unit, "slow_s", 0.0))
 
     def _disk_lies(self, act: Act) -> None:
-        self._open_ends[id(act)] = 0
+        self._begin_untold(act)  # nobody notices before it ends
         for unit in self._units_of(act):
             if unit.lies is None:
-                unit.lies = (unit.disk, unit.staged)
+                unit.lies = Kept(durable=unit.disk, staged=unit.staged, active=unit.active)
             self._last(act, unit.id, partial(self._forget_written, act, unit))
 
     def _forget_written(self, act: Act, unit: Unit) -> None:
         """End a lie: the power is gone, and nothing is there of what was written meanwhile."""
         lost = replace(act, target=(unit.id,), at_s=self.story_s, for_s=DEVICE_REBOOT_S)
-        self._begin(lost)
+        self.checker.fault_began(lost)
         self.crash(unit.id)
         unit.lies = None
         self.later(DEVICE_REBOOT_S, self._found_nothing, lost, unit)
@@ -109,16 +141,35 @@ class Mishaps(Storms):
         self.boot(unit.id)
         self.checker.fault_ended(lost)
 
-    def _low_battery(self, act: Act) -> None:
+    def _damage(self, act: Act) -> None:
+        """Let worn flash change bytes of the active files, which a start must notice."""
         self._begin(act)
         for unit in self._units_of(act):
-            self._last(act, unit.id, partial(self._charge, unit, unit.battery_percent))
-            unit.battery_percent = act.amount
-            if unit.battery_percent <= 0:
-                self.crash(unit.id)
+            if unit.up and unit.active:
+                unit.active = bytes((unit.active[0] ^ 1,)) + unit.active[1:]
+            self._take_down(act, unit)
+
+    def _low_battery(self, act: Act) -> None:
+        """Let batteries read so much: a fault where it is below the reserve, else nothing is."""
+        if act.amount < RESERVE_PERCENT:
+            self._begin(act)
+        else:
+            self._begin_untold(act)
+        for unit in self._units_of(act):
+            before = unit.battery.percent(self.now)
+            self._last(act, unit.id, partial(self._charge, unit, before))
+            unit.battery.set(self.now, act.amount)
+            self._perhaps_empty(unit)
+
+    def _perhaps_empty(self, unit: Unit) -> None:
+        """Let a device go off where nothing is left, and see when that would be, before it is."""
+        if unit.battery.percent(self.now) <= 0.0:
+            self.crash(unit.id)
+        elif self.now < unit.battery.empty_at() < START_S + self.scenario.safety_s:
+            self.at(unit.battery.empty_at(), self._perhaps_empty, unit)
 
     def _charge(self, unit: Unit, percent: float) -> None:
-        unit.battery_percent = percent
+        unit.battery.set(self.now, percent)
         self.boot(unit.id)
 
     def _refuse_all(self, act: Act) -> None:
@@ -130,8 +181,8 @@ class Mishaps(Storms):
     def _hook_fails(self, act: Act) -> None:
         self._begin(act)
         for unit in self._units_of(act):
-            unit.hook_fails = True
-            self._last(act, unit.id, partial(setattr, unit, "hook_fails", False))
+            unit.hook_fails = HALF if word_of(act) == "half-way" else 1.0
+            self._last(act, unit.id, partial(setattr, unit, "hook_fails", 0.0))
 
     # --- clocks ---------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Observed(Shelf):
     def show(self, unit: Unit) -> None:
         """Tell what a device is and does, as it is now."""
         up, operating, leased, holds = unit.shown
+        unit.battery.hover(self.now, hovers=operating is None)
         names = tuple(hold.value for hold in holds)
         self.checker.device_is(unit.id, up=up, operating=operating, leased=leased, holds=names)
         if self.trace is not None:

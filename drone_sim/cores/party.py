@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from drone_sim.cores.battery import Battery
 from drone_sim.cores.executor import Executor
 from drone_sim.cores.ground import Device, Driver
 from drone_sim.cores.lines import Line
@@ -35,36 +36,53 @@ def _history() -> deque[Message]:
     return deque(maxlen=HISTORY_MAX)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What of a disk is really there: the record, what is staged, and the active file."""
+
+    durable: Durable
+    staged: dict[Digest, bytes]
+    active: bytes | None
+
+
 @dataclass(kw_only=True, eq=False)
 class Unit(Device):
     """
     A device: beside its disk, its core and its clock what an act has done to it.
 
-    ``die`` crashes it as a power loss does. ``staged`` are the configurations on its disk;
-    ``lies`` is the record, and what was staged, that a lying disk will be found to have.
+    ``die`` crashes it as a power loss does. ``staged`` are the configurations on its disk,
+    ``active`` is what stands under the name of the active file; ``lies`` is what a lying disk
+    will be found to have.
     """
 
     simulated: SimulatedDevice
     line: Line
+    battery: Battery
     die: Callable[[], None]
     executor: UnitExecutor | None = None
     alarm: float | None = None
     """The true time of the earliest wake-up that stands in the queue."""
     staged: dict[Digest, bytes] = field(default_factory=dict)
+    active: bytes | None = None
     frozen: bool = False
     stopped: list[dev.Event] = field(default_factory=list)
     """What has come while it was frozen."""
     down: int = 0
     """How many acts keep it without power."""
     refusing: str | None = None
-    battery_percent: float = 100.0
     full: bool = False
+    failing: str | None = None
+    """Why every write of its disk fails, if it does."""
     slow_s: float = 0.0
-    hook_fails: bool = False
-    lies: tuple[Durable, dict[Digest, bytes]] | None = None
+    hook_fails: float = 0.0
+    """Which share of its activations the controller does not obey."""
+    lies: Kept | None = None
     dies_at_write: int | None = None
     """Before which of its writes from now on it loses power, counted down, and by which act."""
     dies_by: Act | None = None
+    fails_at_write: int | None = None
+    """Which of its writes from now on fails, counted down, and by which act."""
+    fails_by: Act | None = None
     drift_ppm: float = 0.0
     clock_wrong: bool = False
     """Whether I5 is not judged for it: its clock was stepped, or drifts beyond its bound."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from orchestrator.locksmith.processes import _Shown
 from orchestrator.protocol import coordinator as coordinators
 from orchestrator.protocol import lease
 from orchestrator.protocol import participant as participants
 from orchestrator.protocol.coordinator import Coordinator
 from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.records import Record
+from orchestrator.protocol.types import Owner
 
 MakeParticipant = Callable[..., Participant]
 MakeCoordinator = Callable[..., Coordinator]
@@ -58,3 +60,9 @@ def shatter(*args: Any) -> tuple[Record, ...] | lease.NotTheLock | lease.Refused
 def stage_of(age_s: float) -> lease.Stage:
     """Return the stage of a lease of this age."""
     return lease.stage_of(age_s)
+
+
+def runs(owner: Owner, ticks: int | None) -> bool:
+    """Return whether what has an owner's pid now, by its start ticks, is the owner."""
+    shown = _Shown() if ticks is None else _Shown(ticks=ticks, state="S")
+    return shown.is_running(owner)

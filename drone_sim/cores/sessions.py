@@ -227,6 +227,7 @@ class Sessions(Units):
             self.tell_session(session, orc.StoreLost())
             return False
         news = self.journal[session.core.state.head :]
+        self.checker.has_read(session.name, len(self.journal))
         if news:
             self.tell_session(session, orc.Journaled(entries=tuple(news)))
         return True

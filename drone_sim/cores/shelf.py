@@ -12,15 +12,15 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final
 
-from drone_sim.checker import Checker, Violated
+from drone_sim.checker import Violated
 from drone_sim.cores.party import Process
 from drone_sim.cores.showing import show_record
+from drone_sim.cores.town import Setup
 from drone_sim.cores.wires import Wires
 from drone_sim.cores.yard import Claim
-from drone_sim.result import Crash
 from drone_sim.scenario.chance import stream
-from drone_sim.scenario.model import Scenario, StoreQuality
-from drone_sim.trace import Kind, Trace, Value
+from drone_sim.scenario.model import StoreQuality
+from drone_sim.trace import Kind, Value
 from orchestrator.protocol import fold, lease
 from orchestrator.protocol.errors import InvariantViolation, ProtocolMisuse
 from orchestrator.protocol.invariants import Violation
@@ -54,24 +54,17 @@ Heard = Callable[[Outcome], object]
 class Shelf(Wires):
     """The journal and the lease rows of a town."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
-        super().__init__(scenario, checker=checker, trace=trace, crashes=crashes)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.store_up = True
         self.store_slow_s = 0.0
         self.store_loses = 0.0
-        self.store_quality = scenario.store
+        self.store_quality = setup.scenario.store
         self.lying_since: int | None = None
         """The head of the journal since which nothing was really stored."""
         self._restored: list[int] = []
         """Where the journal ended after each restore."""
-        self._store_chance = stream(scenario.seed, "store")
+        self._store_chance = stream(setup.scenario.seed, "store")
 
     # --- processes ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ class Storms(Acts):
         return {
             **super().faults(),
             Verb.KILL: self._kill,
-            Verb.REUSE_PID: self._kill,
+            Verb.REUSE_PID: self._reuse_pid,
             Verb.PAUSE: self._pause,
             Verb.POWER_CUT: self._cut_power,
             Verb.STORE_AWAY: self._store_away,
@@ -52,6 +53,12 @@ class Storms(Acts):
         self._at_once(act)
         self.kill_process(process)
 
+    def _reuse_pid(self, act: Act) -> None:
+        """Kill, and let a program that is none of ours have the pid at once."""
+        owner = self.processes[act.who].owner
+        self._kill(act)
+        self.kernel.admit(owner.machine_id, owner.pid, owner.start_ticks + 1)
+
     def _pause(self, act: Act) -> None:
         process = self.processes[act.who]
         self._begin(act)
@@ -64,6 +71,7 @@ class Storms(Acts):
         self.boots[machine] = self.boots.get(machine, 1) + 1
         for process in [one for one in self.living.values() if one.machine == machine]:
             self.kill_process(process)
+        self.kernel.reboot(machine)
 
     # --- the store ------------------------------------------------------------------------------
 
@@ -185,16 +193,20 @@ class Storms(Acts):
                 self._last(act, f"{party.line.name} {name} {how}", end)
 
     def _replay(self, act: Act) -> None:
-        self._at_once(act)
-        for unit in self._units_of(act):
-            up = act.word in SAID_UP
-            past = [
-                message
-                for message in (unit.said if up else unit.heard)
-                if act.word in {"", message.kind}
-            ]
-            for message in past[-int(act.amount) :]:
-                self._again(unit, message, up=up)
+        past = {unit.id: self._past(unit, act) for unit in self._units_of(act)}
+        heard = tuple(name for name, messages in past.items() if messages)
+        if not heard:
+            return
+        self._at_once(replace(act, target=heard))
+        for name in heard:
+            for message in past[name]:
+                self._again(self.units[name], message, up=act.word in SAID_UP)
+
+    def _past(self, unit: Unit, act: Act) -> list[Message]:
+        """Return the last messages of the kind that an act says, oldest first."""
+        said = unit.said if act.word in SAID_UP else unit.heard
+        past = [message for message in said if act.word in {"", message.kind}]
+        return past[-int(act.amount) :]
 
     def _again(self, unit: Unit, message: Message, *, up: bool) -> None:
         if self.trace is not None:
@@ -205,7 +217,8 @@ class Storms(Acts):
             self.arrive(unit, "somebody", message)
 
     def _take_over_client(self, act: Act) -> None:
-        self._at_once(act)
-        for party in self._parties_of(act):
-            if party.line.connected:
-                self.disconnect(party)
+        there = [party for party in self._parties_of(act) if party.line.connected]
+        if there:
+            self._at_once(replace(act, target=tuple(party.line.name for party in there)))
+        for party in there:
+            self.disconnect(party)

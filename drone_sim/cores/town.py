@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final, Protocol
@@ -42,23 +43,26 @@ class Mortal(Protocol):
         ...
 
 
-class Town(Yard):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
     """
-    Time, and who is told of what happens.
+    What a town is made of: the story, who judges it, and who writes it down.
 
     ``crashes`` says where somebody dies; see :class:`drone_sim.result.Crash`.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
+    scenario: Scenario
+    checker: Checker
+    trace: Trace | None = None
+    crashes: Sequence[Crash] = ()
+
+
+class Town(Yard):
+    """Time, and who is told of what happens."""
+
+    def __init__(self, setup: Setup) -> None:
         super().__init__(0)
-        pace = scenario.pace
+        pace = setup.scenario.pace
         self.now = START_S
         self.timing = orc.Timing(
             window_s=pace.window_s,
@@ -66,9 +70,9 @@ class Town(Yard):
             settle_s=pace.settle_s,
             join_s=pace.join_s,
         )
-        self.scenario = scenario
-        self.checker = checker
-        self.trace = trace
+        self.scenario = setup.scenario
+        self.checker = setup.checker
+        self.trace = setup.trace
         self.telling = False
         """Whether the story has begun: the prologue is not its business."""
         self.faulty = False
@@ -77,8 +81,8 @@ class Town(Yard):
         self.messages = 0
         self.seams = 0
         self.awaits = 0
-        self._seams_to_die_at = _numbers(crashes, await_=False)
-        self._awaits_to_die_at = _numbers(crashes, await_=True)
+        self._seams_to_die_at = _numbers(setup.crashes, await_=False)
+        self._awaits_to_die_at = _numbers(setup.crashes, await_=True)
         self._next_seam = next(self._seams_to_die_at)
         self._next_await = next(self._awaits_to_die_at)
         self._queue: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []

@@ -8,24 +8,22 @@ of their own. What its controller aims with is told to the checker whenever it c
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from drone_sim.checker import Checker
 from drone_sim.cores import samples
+from drone_sim.cores.battery import Battery
+from drone_sim.cores.disks import Disks
 from drone_sim.cores.lines import Line
-from drone_sim.cores.observed import Observed
 from drone_sim.cores.party import Unit, UnitExecutor
-from drone_sim.cores.showing import show_disk
-from drone_sim.cores.town import START_S
+from drone_sim.cores.town import START_S, Setup
 from drone_sim.cores.wires import BROKER
-from drone_sim.result import Crash
+from drone_sim.disk import FULL
 from drone_sim.scenario.chance import stream
-from drone_sim.scenario.meaning import DEVICE_REBOOT_S, RESERVE_PERCENT
-from drone_sim.scenario.model import Act, Scenario, SimulatedDevice
-from drone_sim.trace import Kind, Trace
+from drone_sim.scenario.meaning import DEVICE_REBOOT_S
+from drone_sim.scenario.model import Act, SimulatedDevice, Verb
+from orchestrator.driver import LOOK_AGAIN_S
 from orchestrator.protocol import device as dev
 from orchestrator.protocol.device import Durable, Holding
 from orchestrator.protocol.messages import Blob, Hello, Message
@@ -40,7 +38,6 @@ ACTIVATE_S: Final = 0.004
 FLOAT_S: Final = 1e-9
 """What is added to an instant that two clocks round differently."""
 
-SPACE: Final = "no space left on the disk"
 BATTERY: Final = "the battery is low"
 
 
@@ -68,21 +65,14 @@ class _Host:
         self._town.start_effect(self._unit, effect)
 
 
-class Units(Observed):
+class Units(Disks):
     """The devices of a town."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
-        super().__init__(scenario, checker=checker, trace=trace, crashes=crashes)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.configurations: dict[bytes, None] = {}
         """The bytes of every configuration that was ever pushed."""
-        for simulated in scenario.devices:
+        for simulated in setup.scenario.devices:
             unit = self._unit(simulated)
             self.units[unit.id] = self.devices[unit.id] = unit
 
@@ -96,7 +86,9 @@ class Units(Observed):
             simulated=simulated,
             line=Line(name=name, quality=simulated.link, chance=chance),
             die=lambda: None,
-            battery_percent=simulated.battery_percent,
+            battery=Battery(
+                charge=simulated.battery_percent, since=START_S, flies=simulated.kind == "drone"
+            ),
         )
         unit.die = partial(self.die_and_return, unit)
         unit.set_drift(START_S, simulated.drift_ppm)
@@ -107,10 +99,11 @@ class Units(Observed):
     def boot(self, name: DeviceId) -> None:
         """Start a device from its disk; it connects by itself."""
         unit = self.units[name]
-        if unit.up or unit.down or unit.battery_percent <= 0:
+        if unit.up or unit.down or unit.battery.percent(self.now) <= 0.0:
             return
         unit.boots += 1
         self.checker.device_booted(name, unit.disk)
+        self.checker.active_file(name, unit.active, self.configurations)
         unit.watching.clear()
         unit.core = self.participant(
             unit.disk, boot=f"{name}-{unit.boots}", decode_plan=samples.decode
@@ -140,20 +133,27 @@ class Units(Observed):
         unit.line.attempt += 1
         self.look_at(unit)
         if power and unit.lies is not None:
-            durable, unit.staged = unit.lies
-            self.change_disk(unit, durable)
+            unit.staged, unit.active = unit.lies.staged, unit.lies.active
+            self.change_disk(unit, unit.lies.durable)
 
     def die_and_return(self, unit: Unit, after_s: float = DEVICE_REBOOT_S) -> None:
-        """Lose power, and start again after a while."""
-        if unit.up:
-            self.crash(unit.id)
-            self.later(after_s, self.boot, unit.id)
+        """Lose power at a point where somebody is to die, and start again after a while."""
+        if not unit.up:
+            return
+        died = Act(at_s=self.story_s, verb=Verb.CRASH, target=(unit.id,), for_s=after_s)
+        self.checker.fault_began(died)
+        self.crash(unit.id)
+        self.later(after_s, self._return, unit, died)
+
+    def _return(self, unit: Unit, died: Act) -> None:
+        self.boot(unit.id)
+        self.checker.fault_ended(died)
 
     def replace_unit(self, name: DeviceId) -> None:
         """Put another unit with an empty disk in its place."""
         unit = self.units[name]
         self.crash(name)
-        unit.lies = None
+        unit.lies = unit.active = None
         unit.staged = {}
         self.change_disk(unit, Durable(fleet=samples.FLEET, device=name))
 
@@ -232,6 +232,13 @@ class Units(Observed):
         """See when a device is to be woken; after its clock has changed, anew."""
         unit.alarm = None
         self._set_alarm(unit)
+        if unit.executor is not None and unit.executor.set_back:
+            self.later(LOOK_AGAIN_S, self._look_again, unit, unit.boots)  # as a real driver does
+
+    def _look_again(self, unit: Unit, boots: int) -> None:
+        if unit.executor is not None and unit.boots == boots and not unit.frozen:
+            unit.executor.wake()
+            self._set_alarm(unit)
 
     def _set_alarm(self, unit: Unit) -> None:
         executor = unit.executor
@@ -253,68 +260,6 @@ class Units(Observed):
             unit.executor.wake()
             self._set_alarm(unit)
 
-    # --- writes ---------------------------------------------------------------------------------
-
-    def write(self, unit: Unit, writes: Sequence[dev.Write]) -> dev.Event | None:
-        """Perform writes at once, or begin to where the disk is slow."""
-        if unit.slow_s:
-            self.later(unit.slow_s, self._write_slowly, unit, unit.boots, writes, self.now)
-            return None
-        for write in writes:
-            failed = self._write_one(unit, write)
-            if not unit.up:
-                return None
-            if failed is not None:
-                return failed
-        return dev.Written()
-
-    def _write_slowly(
-        self, unit: Unit, boots: int, writes: Sequence[dev.Write], began: float
-    ) -> None:
-        """Perform the next write of a slow disk; a frozen device waits with it."""
-        if unit.executor is None or unit.boots != boots:
-            return
-        if unit.frozen:
-            self.later(unit.slow_s or CHECK_S, self._write_slowly, unit, boots, writes, began)
-            return
-        outcome = self._write_one(unit, writes[0])
-        if not unit.up:
-            return
-        if outcome is None and writes[1:]:
-            self.later(unit.slow_s, self._write_slowly, unit, boots, writes[1:], began)
-            return
-        unit.executor.written(outcome or dev.Written(took_s=self.now - began))
-
-    def _write_one(self, unit: Unit, write: dev.Write) -> dev.WriteFailed | None:
-        """Perform one write; the device may die before it, or after it."""
-        if unit.dies_at_write is not None:
-            unit.dies_at_write -= 1
-            if unit.dies_at_write <= 0 and unit.dies_by is not None:
-                act, unit.dies_at_write, unit.dies_by = unit.dies_by, None, None
-                self.die_at_write(unit, act)
-                return None
-        if self.seam(unit):
-            return None
-        if isinstance(write, dev.Stage):
-            if unit.full and write.digest not in unit.staged:
-                return dev.WriteFailed(reason=SPACE)
-            unit.staged = {**unit.staged, write.digest: write.data}
-        else:
-            self._store(unit, write.durable)
-        self.seam(unit)
-        return None
-
-    @abstractmethod
-    def die_at_write(self, unit: Unit, act: Act) -> None:
-        """Let a device lose power before a write, as an act has said."""
-
-    def _store(self, unit: Unit, durable: Durable) -> None:
-        before, unit.disk = unit.disk, durable
-        self.checker.device_stored(unit.id, before, durable)
-        if self.trace is not None:
-            self.note(Kind.WRITE, unit.id, show_disk(durable))
-            self.note_state(unit)
-
     # --- effects --------------------------------------------------------------------------------
 
     def start_effect(self, unit: Unit, effect: dev.Effect) -> None:
@@ -334,14 +279,20 @@ class Units(Observed):
                     self.later(0.0, self._found, unit, unit.boots, txn, digest)
             case dev.Unwatch(txn=txn, digest=digest):
                 unit.watching.discard((txn, digest))
-            case dev.Hold() | dev.Resume():
-                pass  # its controller obeys at once: see look_at
+            case dev.Hold():  # its controller obeys at once: see look_at
+                self.later(0.0, self._held, unit, unit.boots)
+            case dev.Resume():
+                pass
 
     def _found(self, unit: Unit, boots: int, txn: TxnId, digest: Digest) -> None:
         data = unit.staged.get(digest)
         if unit.boots == boots and data is not None:
             blob = Blob(txn=txn, digest=digest, data=data)
             self.tell_unit(unit, dev.Arrived(message=blob))
+
+    def _held(self, unit: Unit, boots: int) -> None:
+        if unit.boots == boots:
+            self.tell_unit(unit, dev.Held())
 
     def _checked(self, unit: Unit, boots: int, check: dev.Check) -> None:
         if unit.boots == boots:
@@ -352,19 +303,32 @@ class Units(Observed):
     def reasons_of(self, unit: Unit) -> tuple[str, ...]:
         """Return why a device would refuse every configuration now."""
         found = [] if unit.refusing is None else [unit.refusing]
-        found += [BATTERY] if unit.battery_percent < RESERVE_PERCENT else []
-        return (*found, SPACE) if unit.full else tuple(found)
+        found += [BATTERY] if unit.battery.refuses(self.now) else []
+        return (*found, FULL) if unit.full else tuple(found)
 
     def _activated(self, unit: Unit, boots: int, activate: dev.Activate) -> None:
         if unit.boots != boots or not unit.up:
             return
-        data = unit.staged.get(activate.digest)
-        why = "the hook failed" if unit.hook_fails else None
-        if data is None:
-            why = "the staged bytes are gone"
-        else:
-            self.checker.active_file(unit.id, data, self.configurations)
+        why = self._write_active(unit, activate.digest) or self._run_hook(unit)
         if why is None:
             self.tell_unit(unit, dev.Activated(version=activate.version))
         else:
             self.tell_unit(unit, dev.ActivationFailed(version=activate.version, reason=why))
+
+    def _write_active(self, unit: Unit, digest: Digest) -> str | None:
+        """Let the active file be what is staged, unless it is so already; or say why not."""
+        data = unit.staged.get(digest)
+        if data is None:
+            return "the staged bytes are gone"
+        if unit.active != data:
+            if unit.failing is not None:
+                return unit.failing
+            unit.active = data
+        self.checker.active_file(unit.id, unit.active, self.configurations)
+        return None
+
+    def _run_hook(self, unit: Unit) -> str | None:
+        """Let the controller take the active file; or say why not."""
+        fails = unit.hook_fails
+        some = fails == 1.0 or (fails > 0.0 and unit.line.chance.random() < fails)
+        return "the hook failed" if some else None

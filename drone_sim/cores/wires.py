@@ -10,18 +10,16 @@ on its way then is gone.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from drone_sim.checker import Checker, Disturbance
+from drone_sim.checker import Disturbance
 from drone_sim.cores.lines import Line, Way
 from drone_sim.cores.party import Process, Unit
 from drone_sim.cores.showing import show_message
-from drone_sim.cores.town import Town
-from drone_sim.result import Crash
+from drone_sim.cores.town import Setup, Town
 from drone_sim.scenario.chance import stream
-from drone_sim.scenario.model import Scenario
-from drone_sim.trace import Kind, Trace
+from drone_sim.trace import Kind
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.messages import (
     Blob,
@@ -41,15 +39,8 @@ AGAIN_S: Final = 0.5
 class Wires(Town):
     """The messages of a town."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        checker: Checker,
-        trace: Trace | None = None,
-        crashes: Sequence[Crash] = (),
-    ) -> None:
-        super().__init__(scenario, checker=checker, trace=trace, crashes=crashes)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.units: dict[DeviceId, Unit] = {}
         self.processes: dict[str, Process] = {}
         """The last process that was started under each name."""
@@ -59,7 +50,7 @@ class Wires(Town):
         self.broker_slow_s = 0.0
         self.broker_drops = 0.0
         self._generation = 0
-        self._broker_chance = stream(scenario.seed, "broker")
+        self._broker_chance = stream(setup.scenario.seed, "broker")
         self.keeps_history = False
         """Whether somebody will ask for messages to be replayed."""
 
@@ -103,8 +94,7 @@ class Wires(Town):
             way.held.append((self._hop, (self._generation, way, arrive, args)))
             return
         if line.calm and not way.bad:
-            delay_s = line.quality.delay_s + line.quality.jitter_s * line.chance.random()
-            self.later(delay_s, self._hop, self._generation, way, arrive, args)
+            self.later(line.delay_s(way), self._hop, self._generation, way, arrive, args)
             return
         delays, disturbances = line.delays_s(way)
         for what in disturbances:
@@ -231,7 +221,9 @@ class Wires(Town):
         line = party.line
         line.connected, line.broken = False, not self.reachable(line)
         if not line.broken:
-            delay_s = line.delay_s() + line.delay_s() + within_s * line.chance.random()
+            delay_s = (
+                line.delay_s(line.up) + line.delay_s(line.down) + within_s * line.chance.random()
+            )
             line.attempt += 1
             self.later(delay_s, self._connected, party, line.attempt)
 

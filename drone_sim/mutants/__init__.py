@@ -16,6 +16,7 @@ from drone_sim.mutants import (
     confirming,
     deciding,
     following,
+    holding,
     joining,
     locks,
     reseeding,
@@ -37,6 +38,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         *joining.MUTANTS,
         *reseeding.MUTANTS,
         *locks.MUTANTS,
+        *holding.MUTANTS,
         *shells.MUTANTS,
     )
 }

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
 
+from drone_sim.arguments import count, tell
 from drone_sim.explore.machine import cores
 from drone_sim.mutants import MUTANTS
 from drone_sim.mutants.hunting import HEAD, Hunt, hunts, median, row
@@ -25,23 +26,12 @@ APART: Final = 1000
 RUNS_MAX: Final = 100
 
 
-def _count(text: str, most: int) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if not 1 <= count <= most:
-        msg = f"{text!r} is no number from 1 to {most}"
-        raise argparse.ArgumentTypeError(msg)
-    return count
-
-
 def _runs(text: str) -> int:
-    return _count(text, RUNS_MAX)
+    return count(text, RUNS_MAX)
 
 
 def _limit(text: str) -> int:
-    return _count(text, APART)
+    return count(text, APART)
 
 
 def _name(text: str) -> str:
@@ -70,7 +60,7 @@ def _hunts(given: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Hu
     wanted = [(name, first, given.limit) for first in firsts for name in names]
     found: dict[str, list[Hunt]] = {name: [] for name in names}
     for number, one in enumerate(hunts(wanted, jobs=given.jobs), 1):
-        _tell(f"{number}/{len(wanted)} {_told(one)}")
+        tell(f"{number}/{len(wanted)} {_told(one)}")
         found[one.mutant].append(one)
     return {name: sorted(ones, key=lambda one: one.first) for name, ones in found.items()}
 
@@ -79,11 +69,6 @@ def _told(found: Hunt) -> str:
     caught = "got away from" if found.caught is None else f"{found.caught.id} after"
     others = "".join(f", seed {seed} shows {id_}" for seed, id_ in found.others)
     return f"{found.mutant} from {found.first}: {caught} {found.seeds} seeds{others}"
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
 
 
 def _shown(found: dict[str, list[Hunt]]) -> str:
@@ -104,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = _hunts(given, names)
     except BrokenProcessPool:
-        _tell("ERROR: a process died, out of memory or killed\n  next      --jobs 1")
+        tell("ERROR: a process died, out of memory or killed\n  next      --jobs 1")
         return int(Exit.UNEXPECTED)
     except KeyboardInterrupt:
-        _tell("interrupted")
+        tell("interrupted")
         return int(Exit.INTERRUPTED)
     sys.stdout.write(_shown(found) + "\n")
     caught = all(one.caught is not None for ones in found.values() for one in ones)

@@ -126,8 +126,8 @@ class ActivatesAtOnce(Participant):
 class CatchesUpAtOnce(Participant):
     """Activates what it is caught up to when it has it, though the fleet is to begin later."""
 
-    def _catch_up(self, message: CatchUp, order: Order) -> None:
-        super()._catch_up(message, order)
+    def _catch_up(self, message: CatchUp, order: Order, now: float) -> None:
+        super()._catch_up(message, order, now)
         _hurry(self)
 
 

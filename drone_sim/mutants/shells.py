@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from drone_sim.mutants.mutant import Mutant, replaced
 from drone_sim.result import Speed
 from orchestrator.agent.disk import PRIVATE, Disk
+from orchestrator.agent.slots import Slots
 from orchestrator.locksmith import liveness
 from orchestrator.locksmith.processes import Sighting
-from orchestrator.ports import Claim, Conflict, OutcomeUnknown
+from orchestrator.ports import Claim, Conflict, DiskError, OutcomeUnknown, Store
+from orchestrator.protocol import clock
+from orchestrator.protocol.clock import ClockBound
 from orchestrator.protocol.messages import DeviceMessage
 from orchestrator.protocol.orchestration import Append, Arrived, Journaled, StoreLost
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import FleetId, Owner
 from orchestrator.service.host import CoordinatorHost
 from orchestrator.service.session import Session
@@ -25,17 +29,22 @@ _append: Final = MemoryStore.append  # as they are before they are replaced
 _append_patiently: Final = CoordinatorHost._append
 _touch: Final = MemoryStore.touch
 _process: Final = liveness._process
+_exchange: Final = clock.exchange
 
 
 # --- the store --------------------------------------------------------------------------------
 
 
 async def append_without_comparing(
-    store: MemoryStore, fleet: FleetId, _expected_head: int, records: Sequence[Record]
+    store: MemoryStore, fleet: FleetId, _expected: Head, records: Sequence[Record]
 ) -> Sequence[Entry]:
     """Append at whatever head there is."""
-    head = len(await store.read(fleet))
-    return await _append(store, fleet, head, records)
+    return await _append(store, fleet, await _head(store, fleet), records)
+
+
+async def _head(store: Store, fleet: FleetId) -> Head:
+    entries = await store.read(fleet)
+    return entries[-1].head if entries else START
 
 
 async def touch_for_anybody(
@@ -61,12 +70,11 @@ async def append_again(host: CoordinatorHost, append: Append) -> Journaled | Sto
     store, fleet = host._world.store, host._fleet
     while True:
         try:
-            entries = await store.append(fleet, append.expected_head, append.records)
+            entries = await store.append(fleet, append.expected, append.records)
         except OutcomeUnknown:
             with suppress(OutcomeUnknown, Conflict):
-                head = len(await store.read(fleet))
-                await store.append(fleet, head, append.records)
-            return Journaled(entries=tuple(await store.read(fleet, append.expected_head)))
+                await store.append(fleet, await _head(store, fleet), append.records)
+            return Journaled(entries=tuple(await store.read(fleet, append.expected)))
         except Conflict:
             return await _append_patiently(host, append)
         else:
@@ -75,14 +83,14 @@ async def append_again(host: CoordinatorHost, append: Append) -> Journaled | Sto
 
 async def append_hopefully(host: CoordinatorHost, append: Append) -> Journaled | StoreLost:
     """Take an answer that was lost for a yes: the store has never failed yet."""
-    store, head = host._world.store, append.expected_head
+    store, head = host._world.store, append.expected
     try:
         entries = await store.append(host._fleet, head, append.records)
     except OutcomeUnknown:
         now = host._world.clock.now()
         hoped = [
             Entry(index=index, at=now, record=record)
-            for index, record in enumerate(append.records, head + 1)
+            for index, record in enumerate(append.records, head.index + 1)
         ]
         return Journaled(entries=tuple(hoped))
     except Conflict:
@@ -142,6 +150,53 @@ def write_in_place(
     file.write(data[half:])
     file.sync()
     file.close()
+
+
+def write_after_all(
+    disk: Disk, path: Path, data: bytes, *, temporary: str, mode: int = PRIVATE
+) -> None:
+    """Sync once more what could not be synced: the second time it works (fsyncgate)."""
+    beside = path.with_name(temporary)
+    file = disk.create(beside, mode)
+    file.write(data)
+    _insist(file.sync)
+    file.close()
+    disk.rename(beside, path)
+    _insist(lambda: disk.sync_directory(path.parent))
+
+
+def _insist(sync: Callable[[], None]) -> None:
+    try:
+        sync()
+    except DiskError:
+        sync()
+
+
+def renew_nothing(_slots: Slots) -> None:
+    """Take what can be read for what is durable."""
+
+
+# --- its clock --------------------------------------------------------------------------------
+
+
+def never_age(bound: ClockBound, now: float) -> ClockBound:
+    """Take crystals for perfect."""
+    return replace(bound, at=now, stepped_at=None)
+
+
+def halve_the_round_trip(
+    known: ClockBound | None, *, sent: float, received: float, answered: float, back: float
+) -> ClockBound:
+    """Take both ways for equally long, within a quarter of them."""
+    middle = ((received - sent) + (answered - back)) / 2
+    quarter_s = ((back - sent) - (answered - received)) / 4
+    return _exchange(
+        known,
+        sent=sent,
+        received=sent + middle + quarter_s,
+        answered=back + middle - quarter_s,
+        back=back,
+    )
 
 
 def _shell(name: str, rule: str, attribute: tuple[str, str, object], *breaks: str) -> Mutant:
@@ -228,5 +283,43 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "the active file is replaced by a rename",
         ("orchestrator.agent.hook", "write_atomically", write_in_place),
         "I27",
+    ),
+    _shell(
+        "writes-its-record-in-place",
+        "the record is replaced by a rename, too",
+        ("orchestrator.agent.slots", "write_atomically", write_in_place),
+        "X",
+    ),
+    _shell(
+        "syncs-once-more",
+        "what a failed sync has left is written anew",
+        ("orchestrator.agent.slots", "write_atomically", write_after_all),
+        "I2",
+        "I10",
+        "I11",
+        "I13",
+        "X",
+    ),
+    _shell(
+        "believes-what-it-reads",
+        "what a killed agent has left is made durable before anybody is told of it",
+        ("orchestrator.agent.slots:Slots", "renew", renew_nothing),
+        "I2",
+        "I10",
+        "I11",
+        "I13",
+        "X",
+    ),
+    _shell(
+        "never-drifts",
+        "a clock's bound widens by what a crystal may drift",
+        ("orchestrator.protocol.clock:ClockBound", "aged", never_age),
+        "X",
+    ),
+    _shell(
+        "halves-the-round-trip",
+        "nobody knows how long each way was",
+        ("orchestrator.protocol.joining", "exchange", halve_the_round_trip),
+        "X",
     ),
 )

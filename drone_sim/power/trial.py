@@ -13,7 +13,7 @@ from drone_sim.scenario.chance import stream
 from orchestrator.errors import OperatingError
 from orchestrator.ports import OutcomeUnknown, StoreUnavailable
 from orchestrator.protocol.errors import require
-from orchestrator.protocol.records import Record
+from orchestrator.protocol.records import START, Record
 from orchestrator.protocol.types import FleetId
 from orchestrator.storage.sqlite import SqliteStore
 
@@ -65,11 +65,13 @@ class Machine:
 
         async def run() -> None:
             store = self._open()
-            told.extend(entry.record for entry in await store.read(FLEET))
+            entries = list(await store.read(FLEET))
+            told.extend(entry.record for entry in entries)
             tried.extend(told)
             for records in story:
                 tried.extend(records)
-                await store.append(FLEET, len(told), records)
+                head = entries[-1].head if entries else START
+                entries = list(await store.append(FLEET, head, records))
                 told.extend(records)
 
         try:

@@ -7,7 +7,8 @@ alone: the same results make the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from drone_sim.report.legend import legend
@@ -22,26 +23,60 @@ RUNS_MAX: Final = 12
 FAILED_MAX: Final = 50
 PAGE_BYTES_MAX: Final = 4_500_000
 
+HELD: Final = "HELD"
+"""How the headline of a page begins whose command ended with 0."""
+
 Run = tuple[Result, str]
 """A result, and the command that plays it again."""
 
 
-def render_page(results: Sequence[Result], *, title: str, reproduce: Sequence[str] = ()) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """
+    What the results alone do not tell.
+
+    ``missing`` are the goals that were never seen, at each speed that was asked for them;
+    ``interrupted`` is whether more runs were to come. ``smallest`` is a failure that was made
+    smaller: it is shown first, and counts in no figure.
+    """
+
+    missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    interrupted: bool = False
+    smallest: Run | None = None
+
+    @property
+    def unseen(self) -> dict[str, Sequence[str]]:
+        """The speeds of which goals are missing."""
+        return {speed: names for speed, names in self.missing.items() if names}
+
+
+NOTHING_BESIDE: Final = Beside()
+
+
+def render_page(
+    results: Sequence[Result],
+    *,
+    title: str,
+    reproduce: Sequence[str] = (),
+    beside: Beside = NOTHING_BESIDE,
+) -> str:
     """
     Return the page of some runs as text; write it as UTF-8.
 
     Every run that has a trace gets its lanes, violated ones first, as long as there is room; what
     has none counts in the figures and plots. ``reproduce`` are the commands that play each result
-    again, in the same order; without them they are taken to be drawn from their seeds.
+    again, in the same order; without them they are taken to be drawn from their seeds. Its
+    headline says what the exit code says.
     """
     commands = reproduce or [reproduced_by_seed(result) for result in results]
     runs = list(zip(results, commands, strict=True))
-    traced = [run for run in runs if run[0].trace is not None]
+    shown = runs if beside.smallest is None else [beside.smallest, *runs]
+    traced = [run for run in shown if run[0].trace is not None]
     ranked = sorted(traced, key=lambda run: run[0].held)
     over_all = overall(results)
     articles = _articles(ranked, PAGE_BYTES_MAX - _size(over_all))
     body = (
-        _header(runs, title),
+        _header(runs, title, beside),
         _left_out(ranked[len(articles) :]),
         legend() if articles else NOTHING,
         *articles,
@@ -75,23 +110,37 @@ def _articles(ranked: Iterable[Run], room: int) -> list[Markup]:
 # --- the head ---------------------------------------------------------------------------------
 
 
-def _header(runs: Sequence[Run], title: str) -> Markup:
-    failed = [run for run in runs if not run[0].held]
+def _header(runs: Sequence[Run], title: str, beside: Beside) -> Markup:
     head = tag("h1", text(title))
-    if len(runs) == 1 and runs[0][0].trace is not None:
-        return tag("header", head)
-    good = bool(runs) and not failed
-    words = _verdict_words(len(runs), len(failed))
+    failed = [run for run in runs if not run[0].held]
+    alone = len(runs) == 1 and runs[0][0].trace is not None
+    if alone and not beside.unseen and not beside.interrupted:
+        return tag("header", head)  # its article says how it went
+    words = _verdict_words(len(runs), len(failed), beside)
+    good = words.startswith(HELD)
     verdict_ = tag("p", text(words), class_="verdict good" if good else "verdict bad")
-    return tag("header", head, verdict_, _failed(failed))
+    return tag("header", head, verdict_, _unseen(beside), _failed(failed))
 
 
-def _verdict_words(runs: int, failed: int) -> str:
+def _verdict_words(runs: int, failed: int, beside: Beside) -> str:
     if not runs:
         return "No run was made."
-    if not failed:
-        return f"HELD: every invariant held in {counted(runs, 'run')}."
-    return f"VIOLATED in {failed:,} of {counted(runs, 'run')}."
+    if failed:
+        return f"VIOLATED in {failed:,} of {counted(runs, 'run')}."
+    held = f"every invariant held in {counted(runs, 'run')}"
+    if beside.unseen:
+        goals = counted(sum(map(len, beside.unseen.values())), "goal")
+        return f"FAILED: {held}, but of what must be seen {goals} never came."
+    return f"INTERRUPTED: {held}; more were to come." if beside.interrupted else f"{HELD}: {held}."
+
+
+def _unseen(beside: Beside) -> Markup:
+    """List what must be seen somewhere in so many runs, and was not."""
+    items = [
+        tag("li", text(f"never seen, {speed}: {', '.join(names)}"))
+        for speed, names in beside.unseen.items()
+    ]
+    return tag("ul", join(items), class_="violations") if items else NOTHING
 
 
 def _failed(failed: Sequence[Run]) -> Markup:

@@ -111,7 +111,7 @@ def _battery(device: SimulatedDevice) -> str:
 
 def _links(links: list[Link]) -> str:
     fastest = min((link.delay_s for link in links), default=0.0)
-    slowest = max((link.delay_s + link.jitter_s for link in links), default=0.0)
+    slowest = max((link.delay_s + link.up_s + link.jitter_s for link in links), default=0.0)
     parts = [f"{duration(fastest)} to {duration(slowest)} each way"]
     for word, rates in (
         ("lost", [link.loss for link in links]),

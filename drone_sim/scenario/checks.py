@@ -68,7 +68,7 @@ def _device(device: SimulatedDevice) -> Iterator[str]:
 
 
 def _link(link: Link) -> Iterator[str]:
-    for name in ("delay_s", "jitter_s", "spike_s"):
+    for name in ("delay_s", "up_s", "jitter_s", "spike_s"):
         yield from _within(name, getattr(link, name), 0, TIME_MAX_S)
     for name in ("loss", "duplicate", "spike"):
         yield from _within(name, getattr(link, name), 0, 1)

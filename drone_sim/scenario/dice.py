@@ -36,6 +36,10 @@ class Dice:
         """Return a number of a range in which each order of magnitude is as likely."""
         return round(float(least * (most / least) ** self._random.random()), DIGITS)
 
+    def lasting(self, least: float, most: float) -> float | None:
+        """Return how long something lasts: mostly a while, sometimes to the end."""
+        return self.span(least, most) if self.chance(0.9) else None
+
     def count(self, least: int, most: int) -> int:
         """Return a whole number of a range, ends included."""
         return least + int((most - least + 1) * self._random.random())

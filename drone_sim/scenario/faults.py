@@ -18,6 +18,8 @@ from drone_sim.scenario.model import Verb
 
 _DELAY: Final = Amount(what="added to each", unit="s", least=0.001, most=10)
 _RATE: Final = Amount(what="share of them", unit="", least=0, most=1)
+_WRITE: Final = Amount(what="the write, from 1", unit="", least=1, most=200, whole=True)
+_HOW: Final = {"error": "with an I/O error", "space": "with no space left"}
 _WAYS: Final = {"": "", "up": "on the way up", "down": "on the way down"}
 
 STORE: Final[Mapping[Verb, Meaning]] = {
@@ -141,20 +143,23 @@ NETWORK: Final[Mapping[Verb, Meaning]] = {
 DEVICES: Final[Mapping[Verb, Meaning]] = {
     Verb.CRASH: Meaning(
         says="'power': the device is off and keeps what was synced (of the rest a part, by"
-        " chance); 'kill': its agent is killed -9 and all that was written stays. It starts again"
-        f" at the end (not said: {DEVICE_REBOOT_S:g} s later).",
+        " chance); 'kill': its agent is killed -9, and the next one finds all that was written,"
+        " which is no more durable for that. It starts again at the end (not said:"
+        f" {DEVICE_REBOOT_S:g} s later).",
         phrase="{target} {word}[ for {for}]",
         target=Target.DEVICES,
         lasts=f"how long it is down; not said: {DEVICE_REBOOT_S:g} s",
         words={"power": "lose{s} power", "kill": "{is} killed"},
     ),
     Verb.CRASH_AT_WRITE: Meaning(
-        says="The device loses power just before the amount-th change to its disk that comes after"
-        " this act (counted from 1; cores: the amount-th write of a step), and is down for for_s.",
-        phrase="{target} lose{s} power at write {amount}[ for {for}]",
+        says="The device loses power ('kill': its agent is killed -9, see 'crash') just before the"
+        " amount-th change to its disk that comes after this act (counted from 1; cores: the"
+        " amount-th write of a step), and is down for for_s.",
+        phrase="{target} {word} at write {amount}[ for {for}]",
         target=Target.DEVICES,
         lasts=f"how long it is down; not said: {DEVICE_REBOOT_S:g} s",
-        amount=Amount(what="the write, from 1", unit="", least=1, most=200, whole=True),
+        amount=_WRITE,
+        words={"power": "lose{s} power", "kill": "{is} killed"},
     ),
     Verb.REPLACE: Meaning(
         says="Another unit of the same id and kind, with an empty disk, stands in its place at"
@@ -176,6 +181,23 @@ DEVICES: Final[Mapping[Verb, Meaning]] = {
         phrase="the disk of {target} {is} full[ for {for}]",
         target=Target.DEVICES,
         lasts="how long it is full",
+    ),
+    Verb.DISK_FAILS: Meaning(
+        says="Every change to the disk fails: creating, writing, syncing, renaming, removing. What"
+        " a failed sync has not made durable no later one does, only writing it anew. An agent"
+        f" that can't start for it is started again every {DEVICE_REBOOT_S:g} s.",
+        phrase="the disk of {target} fails[ {word}][ for {for}]",
+        target=Target.DEVICES,
+        lasts="how long it fails",
+        words=_HOW,
+    ),
+    Verb.FAIL_AT_WRITE: Meaning(
+        says="The amount-th change to the disk that comes after this act fails, and that one only"
+        " (counted from 1; cores: the amount-th write of a step), as with 'disk-fails'.",
+        phrase="the disk of {target} fails at write {amount}[ {word}]",
+        target=Target.DEVICES,
+        amount=_WRITE,
+        words=_HOW,
     ),
     Verb.DISK_SLOW: Meaning(
         says="Each durable write of the device takes amount s longer.",
@@ -236,9 +258,12 @@ DEVICES: Final[Mapping[Verb, Meaning]] = {
     ),
     Verb.HOOK_FAILS: Meaning(
         says="The controller does not obey an activation: the file is written, the hook fails, the"
-        " device holds and tries again.",
-        phrase="the controller of {target} fails[ for {for}]",
+        " device holds and tries again. 'half-way': the hook of every event is killed, by chance"
+        " before the controller has heard of it or after it has obeyed, but of a hold always"
+        " after it; half of them come through.",
+        phrase="the controller of {target} fails[ {word}][ for {for}]",
         target=Target.DEVICES,
         lasts="how long it fails",
+        words={"": "", "half-way": "half-way"},
     ),
 }

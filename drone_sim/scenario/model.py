@@ -67,6 +67,8 @@ class Verb(StrEnum):
     REPLACE = "replace"
     SUSPEND = "suspend"
     DISK_FULL = "disk-full"
+    DISK_FAILS = "disk-fails"
+    FAIL_AT_WRITE = "fail-at-write"
     DISK_SLOW = "disk-slow"
     DISK_LIES = "disk-lies"
     DAMAGE = "damage"
@@ -102,10 +104,12 @@ class Link:
     The quality of a link, each way. Rates are per message, 0 to 1.
 
     A message takes ``delay_s`` plus up to ``jitter_s``, and with rate ``spike`` also up to
-    ``spike_s`` more: jitter and spikes let messages overtake each other.
+    ``spike_s`` more: jitter and spikes let messages overtake each other. On the way up it takes
+    ``up_s`` longer than on the way down.
     """
 
     delay_s: float = 0.005
+    up_s: float = 0.0
     jitter_s: float = 0.005
     loss: float = 0.0
     duplicate: float = 0.0
@@ -166,7 +170,7 @@ class Scenario:
     """The link between the broker and every orchestrator."""
     acts: tuple[Act, ...] = ()
     safety_s: float = 30.0
-    liveness_s: float = 180.0
+    liveness_s: float = 60.0
     fresh: bool = False
 
     @property

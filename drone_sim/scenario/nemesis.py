@@ -18,12 +18,18 @@ from typing import Final
 from drone_sim.scenario.dice import Dice
 from drone_sim.scenario.model import Act, Verb
 from drone_sim.scenario.plot import Plot
+from drone_sim.scenario.wear import (
+    WRITES_MAX,
+    dying_hooks,
+    failing_disks,
+    failing_writes,
+    kills_at_writes,
+)
 
 Draw = Callable[[Dice, Plot], Iterator[Act]]
 
 _WAYS: Final = (("", 3), ("up", 1), ("down", 1))
 _REPLAYED: Final = ("", "", "prepare", "decision", "catch-up", "fence", "welcome", "vote", "hello")
-_WRITES_MAX: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +41,12 @@ class FaultClass:
     seldom: bool = False
 
 
-def _for(dice: Dice, least: float, most: float) -> float | None:
-    """Return how long it lasts: mostly a while, sometimes to the end."""
-    return dice.span(least, most) if dice.chance(0.9) else None
-
-
 def _of_devices(verb: Verb, most: int, least_s: float, most_s: float) -> Draw:
     """Return what draws a fault of devices that only lasts."""
 
     def draw(dice: Dice, plot: Plot) -> Iterator[Act]:
         for at_s in plot.times(dice, plot.count(dice, most)):
-            for_s = _for(dice, least_s, most_s)
+            for_s = dice.lasting(least_s, most_s)
             yield Act(at_s=at_s, verb=verb, target=plot.targets(dice), for_s=for_s)
 
     return draw
@@ -153,7 +154,7 @@ def _partitions(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.CUT,
             target=_parties(dice, plot, at_s),
-            for_s=_for(dice, 0.02, 10.0),
+            for_s=dice.lasting(0.02, 10.0),
             word=dice.weighted(_WAYS),
         )
 
@@ -177,7 +178,7 @@ def _lossy(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.LOSSY,
             target=_parties(dice, plot, at_s),
-            for_s=_for(dice, 0.1, 10.0),
+            for_s=dice.lasting(0.1, 10.0),
             amount=dice.number(0.05, 0.9),
             word=dice.one(("loses", "repeats", "delays")),
         )
@@ -221,7 +222,7 @@ def _crashes_at_writes(dice: Dice, plot: Plot) -> Iterator[Act]:
             verb=Verb.CRASH_AT_WRITE,
             target=(dice.one(plot.devices),),
             for_s=dice.span(0.02, 10.0),
-            amount=float(round(dice.span(1, _WRITES_MAX))),
+            amount=float(round(dice.span(1, WRITES_MAX))),
         )
 
 
@@ -236,7 +237,7 @@ def _slow_disks(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.DISK_SLOW,
             target=plot.targets(dice),
-            for_s=_for(dice, 0.1, 10.0),
+            for_s=dice.lasting(0.1, 10.0),
             amount=dice.span(0.001, 1.0),
         )
 
@@ -253,7 +254,7 @@ def _batteries(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.LOW_BATTERY,
             target=plot.targets(dice),
-            for_s=_for(dice, 1.0, 20.0),
+            for_s=dice.lasting(1.0, 20.0),
             amount=float(dice.count(0, 25)),
         )
 
@@ -264,7 +265,7 @@ def _refusals(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.REFUSE,
             target=plot.targets(dice),
-            for_s=_for(dice, 0.2, 8.0),
+            for_s=dice.lasting(0.2, 8.0),
             word="tracking a target",
         )
 
@@ -280,7 +281,7 @@ def _small_steps(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.CLOCK_STEP,
             target=plot.targets(dice),
-            for_s=_for(dice, 0.1, 10.0),
+            for_s=dice.lasting(0.1, 10.0),
             amount=dice.number(-small_s, small_s),
         )
 
@@ -293,7 +294,7 @@ def _lying_clocks(dice: Dice, plot: Plot) -> Iterator[Act]:
             at_s=at_s,
             verb=Verb.CLOCK_STEP if step else Verb.CLOCK_DRIFT,
             target=_parties(dice, plot, at_s),
-            for_s=_for(dice, 0.1, 10.0),
+            for_s=dice.lasting(0.1, 10.0),
             amount=size if dice.chance(0.5) else -size,
         )
 
@@ -328,4 +329,8 @@ FAULTS: Final[tuple[FaultClass, ...]] = (
     FaultClass(name="restored store", draw=_restored, seldom=True),
     FaultClass(name="lying store", draw=_lying_store, seldom=True),
     FaultClass(name="lying disks", draw=_of_devices(Verb.DISK_LIES, 1, 0.2, 8.0), seldom=True),
+    FaultClass(name="kills at writes", draw=kills_at_writes),
+    FaultClass(name="failing writes", draw=failing_writes),
+    FaultClass(name="failing disks", draw=failing_disks),
+    FaultClass(name="dying hooks", draw=dying_hooks),
 )

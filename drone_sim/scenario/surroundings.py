@@ -17,6 +17,9 @@ _KINDS: Final = ("drone", "arm", "node")
 _DELAYS_S: Final = (((0.0005, 0.003), 3), ((0.002, 0.01), 4), ((0.01, 0.04), 2))
 """A cable, a good radio, a far one: the range of the delay each way, and how often."""
 
+LOPSIDED_SHARE: Final = 0.15
+"""In so many seeds links are slower one way than the other."""
+
 _CONTROL: Final = Link(delay_s=0.0005, jitter_s=0.0005)
 
 
@@ -31,7 +34,7 @@ def fleet(
     drawn = devices or tuple(
         SimulatedDevice(id=f"d-{number:02}", kind=kind) for number, kind in enumerate(kinds, 1)
     )
-    return _with_clocks(seed, _with_links(seed, drawn, calm=calm))
+    return _with_clocks(seed, _lopsided(seed, _with_links(seed, drawn, calm=calm)))
 
 
 def _with_links(
@@ -44,6 +47,17 @@ def _with_links(
     worst = dice.span(0.02, 0.3)
     links = [_link(dice, dice.span(least, most), worst if bad else 0.0) for _ in devices]
     return tuple(replace(device, link=link) for device, link in zip(devices, links, strict=True))
+
+
+def _lopsided(seed: int, devices: tuple[SimulatedDevice, ...]) -> tuple[SimulatedDevice, ...]:
+    """Let the way up be slower in some seeds: half of a round trip tells little of one way."""
+    dice = Dice(seed, "lopsided")
+    if not dice.chance(LOPSIDED_SHARE):
+        return devices
+    return tuple(
+        replace(device, link=replace(device.link, up_s=dice.span(0.005, 0.06)))
+        for device in devices
+    )
 
 
 def _link(dice: Dice, delay_s: float, worst: float) -> Link:
@@ -95,7 +109,10 @@ def likely_s(devices: tuple[SimulatedDevice, ...], link: Link) -> float:
 
 
 def _longest(devices: tuple[SimulatedDevice, ...], link: Link, jitter: float) -> float:
-    longest = max(device.link.delay_s + jitter * device.link.jitter_s for device in devices)
+    longest = max(
+        device.link.delay_s + device.link.up_s + jitter * device.link.jitter_s
+        for device in devices
+    )
     return longest + link.delay_s + jitter * link.jitter_s
 
 

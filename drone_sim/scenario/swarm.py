@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from drone_sim.scenario import nemesis, plot, surroundings
-from drone_sim.scenario.dice import Dice
+from drone_sim.scenario.dice import DIGITS, Dice
 from drone_sim.scenario.drama import dramas
 from drone_sim.scenario.episodes import episodes
 from drone_sim.scenario.model import Act, Scenario, SimulatedDevice, Verb
@@ -26,6 +26,10 @@ ACTS_MAX: Final = 40
 
 CALM_SHARE: Final = 0.06
 """Seeds without any fault and without anybody who meddles: a push must COMMIT (I4)."""
+
+QUIET_SHARE: Final = 0.08
+QUIET_S: Final = (30.0, 600.0)
+"""In so many seeds the story begins after a long silence, and how long that may be."""
 
 SELDOM: Final = 0.02
 """How often each class is on that is beyond the design."""
@@ -55,6 +59,7 @@ def draw(seed: int, *, devices: tuple[SimulatedDevice, ...] | None = None) -> Sc
         fierceness=Dice(seed, "fierceness").one((0.5, 1.0, 1.0, 2.0)),
     )
     acts = _kept(seed, pushes, _acts(seed, story, cast))
+    ends_s, quiet_s = plot.ending(seed, _last(story, acts)), _quiet_s(seed)
     return Scenario(
         name=f"seed {seed}",
         seed=seed,
@@ -62,10 +67,29 @@ def draw(seed: int, *, devices: tuple[SimulatedDevice, ...] | None = None) -> Sc
         pace=pace,
         store=store,
         control=control,
-        acts=acts,
-        safety_s=plot.ending(seed, _last(story, acts)),
+        acts=_after(quiet_s, acts),
+        safety_s=round(ends_s + quiet_s, DIGITS),
         fresh=Dice(seed, "fresh").chance(0.05),
     )
+
+
+def _quiet_s(seed: int) -> float:
+    """Return how long nobody does anything at first: what devices knew of the time grows old."""
+    dice = Dice(seed, "quiet")
+    return dice.span(*QUIET_S) if dice.chance(QUIET_SHARE) else 0.0
+
+
+def _after(quiet_s: float, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+    """Let everything come later, but for what runs from the start."""
+    if not quiet_s:
+        return acts
+    return tuple(
+        act if act.at_s == 0 and act.verb is Verb.SERVE else _later(act, quiet_s) for act in acts
+    )
+
+
+def _later(act: Act, by_s: float) -> Act:
+    return replace(act, at_s=round(act.at_s + by_s, DIGITS))
 
 
 def _is_calm(seed: int) -> bool:

@@ -22,6 +22,7 @@ class LinkTable(Strict):
     """The quality of a link; what is left out is that of :class:`.model.Link`."""
 
     delay_s: float | None = number(None, 0, TIME_MAX_S, unit="s", what="Each message takes this.")
+    up_s: float | None = number(None, 0, TIME_MAX_S, unit="s", what="And this more on its way up.")
     jitter_s: float | None = number(None, 0, TIME_MAX_S, unit="s", what="And up to this more.")
     loss: float | None = number(None, 0, 1, unit="1", what="Share of messages that are lost.")
     duplicate: float | None = number(None, 0, 1, unit="1", what="Share that comes twice.")
@@ -104,7 +105,7 @@ class StoryFile(Strict):
     )
     fresh: bool = Field(default=False, description="Whether the fleet was never configured.")
     safety_s: float = number(30.0, 0, TIME_MAX_S, unit="s", what="When everything heals.")
-    liveness_s: float = number(180.0, 1, TIME_MAX_S, unit="s", what="Until all must be well.")
+    liveness_s: float = number(60.0, 1, TIME_MAX_S, unit="s", what="Until all must be well.")
     pace: PaceTable = PaceTable()
     links: LinkTable = LinkTable()
     control: LinkTable = LinkTable()

@@ -14,7 +14,8 @@ from typing import Final
 
 from drone_sim.scenario.model import Act, Verb
 from drone_sim.scenario.verbs import DEVICE_REBOOT_S, VERBS, Who, machine_of, word_of
-from drone_sim.shells.device_faults import ON_DEVICE, OnDevice, down_s
+from drone_sim.shells.clocks import true_s
+from drone_sim.shells.device_faults import ON_DEVICE, OnDevice, crash, why
 from drone_sim.shells.devices import SimDevice
 from drone_sim.shells.hosts import Running
 from drone_sim.shells.lasting import Lasting, Undo, later, nothing, sets
@@ -25,7 +26,7 @@ from orchestrator.protocol.types import Outcome, TxnId
 
 Begin = Callable[[Act], None]
 
-_BOOTING: Final = frozenset({Verb.CRASH, Verb.DAMAGE})
+_BOOTING: Final = frozenset({Verb.CRASH, Verb.CRASH_AT_WRITE, Verb.DAMAGE})
 
 
 def of_the_first_version(journal: Sequence[Entry]) -> int:
@@ -72,6 +73,7 @@ class Acts:
             Verb.CLOCK_STEP: self._clock,
             Verb.CLOCK_DRIFT: self._clock,
             Verb.CRASH_AT_WRITE: self._crash_at_write,
+            Verb.FAIL_AT_WRITE: self._fail_at_write,
         }
 
     async def play(self) -> None:
@@ -276,7 +278,7 @@ class Acts:
         self._each(act, self._parties(act), partial(self._wrong_clock, act))
 
     def _wrong_clock(self, act: Act, name: str) -> Undo:
-        device = self._world.devices.get(name)
+        device, touched = self._world.devices.get(name), self._world.truth.touched
         wall = self._world.hosts.wall(machine_of(name)) if device is None else device.clock
         if act.verb is Verb.CLOCK_STEP:
             wall.step(act.verb, act.amount)
@@ -286,9 +288,11 @@ class Acts:
         def undo() -> None:
             wall.set_right(act.verb)
             if device is not None:
+                touched.ended(name, act.verb, true_s())
                 device.insight.look_at_clock()
 
-        if device is not None:
+        if device is not None:  # who starts on a machine whose clock is wrong tells it itself
+            touched.began(name, act.verb)
             device.insight.look_at_clock()
         return undo
 
@@ -308,16 +312,27 @@ class Acts:
         self._each(act, named, lambda name: fault(acted, self._world.devices[name]))
 
     def _crash_at_write(self, act: Act) -> None:
-        """Let devices lose power at a write, which may come much later, or never."""
+        """Let devices crash at a write, which may come much later, or never: it begins there."""
         for device in self._named(act):
+            device.disk.crash_at = device.disk.seams + int(act.amount) - 1
             acted = replace(act, target=(device.id,))
-            self._world.truth.began(acted)
-            disk, lasts_s = device.disk, down_s(act)
-            device.disk.crash_at = disk.seams + int(act.amount) - 1
-            device.next_down_s = lasts_s
-            end = self._lasting.keep(
-                {(act.verb, device.id): sets(disk, "crash_at", None)},
-                self._world.scenario.safety_s,
-                partial(self._world.truth.ended, acted),
-            )
-            device.at_disk_death = partial(later, lasts_s, end)
+            device.at_disk_death = partial(self._crash_now, acted, device)
+            self._arm(act, device, "crash_at")
+
+    def _crash_now(self, act: Act, device: SimDevice) -> None:
+        self._lasts(act, dict[object, Undo])
+        crash(act, device)
+
+    def _fail_at_write(self, act: Act) -> None:
+        """Let one change to their disks fail, when it comes."""
+        for device in self._named(act):
+            device.disk.fail_at = device.disk.seams + int(act.amount) - 1
+            device.disk.failure = why(act)
+            acted = replace(act, target=(device.id,))
+            device.at_disk_failure = partial(self._lasts, acted, dict[object, Undo])
+            self._arm(act, device, "fail_at")
+
+    def _arm(self, act: Act, device: SimDevice, name: str) -> None:
+        """Let what is to happen at a write not happen any more when the story is over."""
+        undo: dict[object, Undo] = {(act.verb, device.id): sets(device.disk, name, None)}
+        self._lasting.keep(undo, self._world.scenario.safety_s, nothing)

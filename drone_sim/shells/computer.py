@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from drone_sim.disk import Choose, everything_survives, nothing_survives
+from drone_sim.disk import Choose, nothing_survives
 from drone_sim.scenario.chance import stream
-from drone_sim.scenario.model import SimulatedDevice
+from drone_sim.scenario.model import Act, SimulatedDevice, Verb
 from drone_sim.scenario.verbs import DEVICE_REBOOT_S
 from drone_sim.shells.broker import SimBroker
 from drone_sim.shells.clocks import true_s
@@ -26,7 +26,8 @@ from drone_sim.shells.lasting import later, nothing
 from drone_sim.shells.loop import Process, spawn
 from drone_sim.shells.seams import Seams
 from drone_sim.shells.sim_disk import SimDisk, SimOffload
-from drone_sim.shells.truth import Truth
+from drone_sim.shells.touched import is_crystal
+from drone_sim.shells.truth import Truth, story_s
 from drone_sim.trace import Kind
 from orchestrator.agent import record
 from orchestrator.agent.hook import ACTIVE_BYTES_MAX
@@ -40,6 +41,8 @@ UNFINISHED: Final = f".new-{RECORD}"
 """The name that a record has before it is whole."""
 
 ACTIVE_DIRECTORY: Final = Path("/device")
+
+PAST_MAX: Final = 16
 
 REARM_S: Final = 0.5
 """
@@ -73,6 +76,8 @@ class Computer(ABC):
         self.truth = site.truth
         self.chance = stream(site.seed, "device", self.id)
         self.clock = SimDeviceClock(offset_s=described.offset_s, drift_ppm=described.drift_ppm)
+        if not is_crystal(described.drift_ppm):
+            self.truth.touched.began(self.id, "crystal")
         self.active = ACTIVE_DIRECTORY / site.ware.fleet.config
         self.controller = Controller(
             seed=site.seed,
@@ -97,7 +102,19 @@ class Computer(ABC):
         self.at_disk_death: Callable[[], Any] = nothing
         """Called where the disk takes the power away; see ``crash-at-write``."""
 
+        self.at_disk_failure: Callable[[], Any] = nothing
+        """Called where one change to the disk has failed; see ``fail-at-write``."""
+
         self.boots = 0
+        self._stays_on = False
+        """Whether only the agent has ended: nothing of what it has written is lost."""
+
+        self.expected = False
+        """Whether it is known already why its process ends."""
+
+        self._past: tuple[Durable, ...] = ()
+        """What was durable before, the newest last."""
+
         self._slots: Slots | None = None
         self._active_seen: bytes | None = None
         self._suspended = 0
@@ -125,15 +142,20 @@ class Computer(ABC):
         """Take note that the controller aims with something else, or not any more."""
 
     def _new_disk(self) -> SimDisk:
-        disk = SimDisk(pass_seam=self._pass_seam, died=self._disk_died)
+        disk = SimDisk(pass_seam=self._pass_seam, died=self._disk_died, failed=self._disk_failed)
         disk.make_directory(ACTIVE_DIRECTORY)
         self.controller.disk = disk
         return disk
 
     def _disk_died(self) -> None:
-        self.at_disk_death()
-        self.at_disk_death = nothing
-        self.fail(self.next_down_s)
+        died, self.at_disk_death = self.at_disk_death, nothing
+        died()
+        if self.up:
+            self.fail(self.next_down_s)
+
+    def _disk_failed(self) -> None:
+        failed, self.at_disk_failure = self.at_disk_failure, nothing
+        failed()
 
     def _by_chance(self, ways: int) -> int:
         return self.chance.randrange(ways)
@@ -148,7 +170,7 @@ class Computer(ABC):
         """Start. Nothing is done where it runs, or has no power."""
         if self.up or not self._has_power():
             return
-        if self.boots and self._choose is not everything_survives:
+        if self.boots and not self._stays_on:
             self.clock.restart()
         self._find()
         self.boots += 1
@@ -161,26 +183,54 @@ class Computer(ABC):
         """
         Lose power for so long (``None``: until somebody comes).
 
-        What was not synced survives in part, by chance, or as ``survives`` says: where everything
-        does, only its agent was killed. Nothing is done where it is down already.
+        What was not synced survives in part, by chance, or as ``survives`` says. Nothing is done
+        where it has no power already.
         """
-        if not self.up or self.process is None:
+        if not self.up and not self._stays_on:
             return
         self._choose = survives or self._by_chance
-        self.next_down_s = for_s
-        self.process.kill()
+        if self.up and self.process is not None:
+            self.next_down_s, self.expected = for_s, True
+            self.process.kill()
+        else:  # its agent was killed before
+            self._stays_on = False
+            self.controller.reset(power=True)
+            self._come_back_after(for_s)
+
+    def kill_agent(self, for_s: float | None) -> None:
+        """Lose the agent by a kill -9 for so long; what it has written is still to be read."""
+        if self.up and self.process is not None:
+            self._stays_on = self.expected = True
+            self.next_down_s = for_s
+            self.process.kill()
 
     def _ended(self) -> None:
         """Take note that nothing runs any more, and come back in time."""
         self._slots = None
-        self.disk.cut_power()
+        self.disk.cut_power()  # whatever of it unwinds touches nothing
         for_s, self.next_down_s = self.next_down_s, DEVICE_REBOOT_S
-        self.controller.reset(power=self._choose is not everything_survives)
+        self.controller.reset(power=not self._stays_on)
         self._stopped()
         self.truth.note(Kind.PROCESS, self.id, "is down", what="killed")
-        self.down_until_s = None if for_s is None else true_s() + for_s
-        if for_s is not None:
-            later(for_s, self._come_back)
+        self.down_until_s = None
+        self._come_back_after(for_s)
+        if not self.expected and for_s is not None:
+            self._note_crash(for_s)
+        self.expected = False
+
+    def _note_crash(self, for_s: float) -> None:
+        """Tell of a crash at a point where somebody was to die, which no act has told of."""
+        act = Act(at_s=story_s(), verb=Verb.CRASH, target=(self.id,), for_s=for_s)
+        self.truth.checker.fault_began(act)
+        later(for_s, lambda: self.truth.checker.fault_ended(act))
+
+    def _come_back_after(self, for_s: float | None) -> None:
+        """Start again after so long, or later where it was to be down for longer."""
+        if for_s is None:
+            self.down_until_s = None
+            return
+        self.down_until_s = max(self.down_until_s or 0.0, true_s() + for_s)
+        later(for_s, self._come_back)
 
     def _come_back(self) -> None:
         if self.down_until_s is not None and true_s() >= self.down_until_s:
@@ -189,11 +239,13 @@ class Computer(ABC):
     def replace(self) -> None:
         """Put another unit with an empty disk in its place, and start it."""
         if self.process is not None:
+            self.expected = self.up
             self.process.kill()
         self.process = self.down_until_s = None
+        self._stays_on = False
         self.disk = self._new_disk()
         self.forgets, self._active_seen = False, None
-        self.durable = Durable(fleet=self.site.ware.id, device=self.id)
+        self.durable, self._past = Durable(fleet=self.site.ware.id, device=self.id), ()
         self.truth.checker.device_replaced(self.id, self.durable)
         self.controller.reset(power=True)
         self.power_on()
@@ -220,24 +272,45 @@ class Computer(ABC):
     # --- its disk -------------------------------------------------------------------------------
 
     def _find(self) -> None:
-        """Come back with what the crash has left, and take note of what that is."""
-        self.disk.reboot(self._choose)
+        """
+        Come back with what the crash has left, and take note of what that is.
+
+        After a kill that is what was written, and none of it is more durable than before: what
+        the next agent makes durable it tells itself (:meth:`_worked`).
+        """
+        killed, self._stays_on = self._stays_on, False
+        forgot = self.forgets
+        self.disk.kill()
+        written = self._recorded()
+        if not killed:
+            self.disk.reboot(self._choose)
+            self.forgets = self.disk.lies
         self._choose = self._by_chance
         self._note_torn_record()
-        forgot, self.forgets = self.forgets, self.disk.lies
         self._look_at_active(spoiled=forgot)
         found = self._recorded()
-        if found is None and not forgot:
-            self.truth.checker.unexpected(self.id, "an honest disk has a torn participant record")
-            self.truth.look()
-        if found is None or found == self.durable:
+        if not forgot:
+            self._judge_record(found, written)
+        if killed or found is None or found == self.durable:
             return
         if forgot:
             self.truth.checker.device_replaced(self.id, found)
         else:  # it was being written as the power went, and it got there
             self.truth.checker.device_stored(self.id, self.durable, found)
-        self.durable = found
+        self._keep(found)
         self.truth.look()
+
+    def _judge_record(self, found: Durable | None, written: Durable | None) -> None:
+        """Judge a record that an honest disk has; ``written`` was the last that could be read."""
+        if found is None:
+            self.truth.broke(self.id, "an honest disk has a torn participant record")
+        elif found in self._past and found not in (self.durable, written):
+            self.truth.broke(self.id, "an honest disk has a record from before the durable one")
+
+    def _keep(self, durable: Durable) -> None:
+        if durable != self.durable:
+            self._past = (*self._past, self.durable)[-PAST_MAX:]
+        self.durable = durable
 
     def _note_torn_record(self) -> None:
         """Count it where a record stands there that was not finished."""
@@ -259,7 +332,7 @@ class Computer(ABC):
         if not self.up or self._slots is None:
             return
         before, after = self.durable, self._slots.durable
-        self.durable = after
+        self._keep(after)
         if after != before:
             self.truth.checker.device_stored(self.id, before, after)
             if self.truth.teller is not None:

@@ -23,13 +23,20 @@ OBEYS_S: Final = (0.0002, 0.002)
 """How long the controller takes to obey, and then again to say so: the shortest, the longest."""
 
 FAILED: Final = Ended(code=1, said="simulated: the controller does not obey")
+KILLED: Final = Ended(code=-9, said="simulated: somebody killed the hook")
+
+HALF: Final = 0.5
+"""Of the hooks that die half-way so many come through."""
 
 
 class Controller:
     """
     See :class:`orchestrator.agent.processes.Commands`.
 
-    ``fails`` lets every activation fail after the file was written. ``changed`` is called when
+    ``fails`` lets every activation fail after the file was written. ``dies`` lets the hook be
+    killed half-way: before the controller has heard of it, or after it has obeyed. A hold is
+    obeyed in any case: no agent can make up for a hook that can't tell the controller to hold, so
+    a real one does that first of all. ``changed`` is called when
     what it aims with has changed; ``astray`` when it was told to aim with other bytes than those
     that stand in the active file.
     """
@@ -44,6 +51,7 @@ class Controller:
         astray: Callable[[str], None],
     ) -> None:
         self.fails = False
+        self.dies = False
         self.disk = CrashDisk()
         self._chance = stream(seed, "controller", device)
         self._active = active
@@ -92,6 +100,10 @@ class Controller:
         event = environment["AIM_EVENT"]
         if event == "activate" and self.fails:
             return FAILED
+        if self.dies and self._chance.random() < HALF:
+            if event == "hold" or self._chance.random() < HALF:
+                self._obey(event, environment)
+            return KILLED
         self._obey(event, environment)
         await asyncio.sleep(self._chance.uniform(*OBEYS_S))
         return Ended(code=0)

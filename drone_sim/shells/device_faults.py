@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from drone_sim.disk import everything_survives
+from drone_sim.disk import BROKEN, FULL
 from drone_sim.scenario.model import Act, Verb
 from drone_sim.scenario.verbs import DEVICE_REBOOT_S, word_of
 from drone_sim.shells.devices import SimDevice
@@ -20,9 +20,21 @@ def down_s(act: Act) -> float:
     return DEVICE_REBOOT_S if act.for_s is None else act.for_s
 
 
+def crash(act: Act, device: SimDevice) -> None:
+    """Let a device lose power, or its agent alone, as the act has it."""
+    if word_of(act) == "kill":
+        device.kill_agent(down_s(act))
+    else:
+        device.fail(down_s(act))
+
+
+def why(act: Act) -> str:
+    """Return why a disk fails."""
+    return FULL if word_of(act) == "space" else BROKEN
+
+
 def _crash(act: Act, device: SimDevice) -> Undo:
-    killed = word_of(act) == "kill"
-    device.fail(down_s(act), survives=everything_survives if killed else None)
+    crash(act, device)
     return nothing
 
 
@@ -39,6 +51,11 @@ def _suspend(_act: Act, device: SimDevice) -> Undo:
 def _disk_full(_act: Act, device: SimDevice) -> Undo:
     device.disk.full = True
     return sets(device.disk, "full", False)
+
+
+def _disk_fails(act: Act, device: SimDevice) -> Undo:
+    device.disk.failing = why(act)
+    return sets(device.disk, "failing", None)
 
 
 def _disk_slow(act: Act, device: SimDevice) -> Undo:
@@ -66,9 +83,10 @@ def _refuse(act: Act, device: SimDevice) -> Undo:
     return lambda: device.refuses.pop(act.verb, None)
 
 
-def _hook_fails(_act: Act, device: SimDevice) -> Undo:
-    device.controller.fails = True
-    return sets(device.controller, "fails", False)
+def _hook_fails(act: Act, device: SimDevice) -> Undo:
+    how = "dies" if word_of(act) == "half-way" else "fails"
+    setattr(device.controller, how, True)
+    return sets(device.controller, how, False)
 
 
 ON_DEVICE: Final[Mapping[Verb, OnDevice]] = {
@@ -76,6 +94,7 @@ ON_DEVICE: Final[Mapping[Verb, OnDevice]] = {
     Verb.REPLACE: _replace,
     Verb.SUSPEND: _suspend,
     Verb.DISK_FULL: _disk_full,
+    Verb.DISK_FAILS: _disk_fails,
     Verb.DISK_SLOW: _disk_slow,
     Verb.DISK_LIES: _disk_lies,
     Verb.DAMAGE: _damage,

@@ -34,6 +34,7 @@ from orchestrator.agent import (
     open_slots,
 )
 from orchestrator.errors import OperatingError
+from orchestrator.ports import DiskError
 from orchestrator.protocol.device import Check
 from orchestrator.protocol.ready import Notice
 from orchestrator.transport.topics import Device as DeviceRole
@@ -58,6 +59,7 @@ class SimDevice(Computer):
         self.battery = Battery(described.battery_percent, flies=flies)
         self.refuses: dict[object, str] = {}
         self.agent: Agent | None = None
+        self._transport: SimTransport | None = None
         self.insight = Insight(self)
         self.refused = False
         """Whether its agent does not start, by what stands on its disk."""
@@ -67,8 +69,15 @@ class SimDevice(Computer):
     def _has_power(self) -> bool:
         return self.battery.look()
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session, and the broker one of it."""
+        transport = self._transport
+        mine = self.up and transport is not None and transport.connected
+        return mine and self.client_id in self.site.broker.client_ids()
+
     def _stopped(self) -> None:
-        self.agent = None
+        self.agent = self._transport = None
         self.insight.ended()
 
     def _aim_changed(self) -> None:
@@ -121,7 +130,8 @@ class SimDevice(Computer):
         except OperatingError as error:
             self.tell_refusal(error)
         except PowerLost:
-            self.fail(self.next_down_s)
+            if process.alive:
+                self.fail(self.next_down_s)
         except Exception as error:  # noqa: BLE001 - whatever it is, the program is at fault
             if process.alive:
                 self.truth.broke(self.id, error)
@@ -131,7 +141,7 @@ class SimDevice(Computer):
         slots = open_slots(self.disk, STATE, fleet=site.ware.id, device=self.id)
         self._slots = slots
         self._worked()
-        transport = SimTransport(
+        self._transport = transport = SimTransport(
             site.broker,
             fleet=site.ware.id,
             role=DeviceRole(id=self.id),
@@ -193,6 +203,15 @@ class SimDevice(Computer):
         self.truth.noticed(self.id, notice)
 
     def tell_refusal(self, error: OperatingError) -> None:
-        """Tell why the agent does not start: a person must come, which is when all is healed."""
+        """
+        Tell why the agent does not start.
+
+        Where its disk does not let it, it is started again, as whoever looks after programs does;
+        where it can't trust what stands there a person must come, which is when all is healed.
+        """
         self.truth.note(Kind.NOTICE, self.id, error.message)
-        self.refused, self.next_down_s = True, None
+        self._stays_on = self.expected = True
+        if isinstance(error.__cause__, DiskError):
+            self.truth.checker.count("disk-write-failed")
+        else:
+            self.refused, self.next_down_s = True, None

@@ -166,8 +166,7 @@ class _Run:
         world.truth.checker.must_have_committed(txn)
 
     def _connected(self) -> bool:
-        found = self._world.broker.client_ids()
-        return all(device.client_id in found for device in self._world.devices.values())
+        return all(device.connected for device in self._world.devices.values())
 
     def _note_push(self, result: PushResult) -> None:
         self._pushed = result

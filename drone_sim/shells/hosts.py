@@ -23,6 +23,7 @@ from drone_sim.shells.machines import Machine, SimProcesses
 from drone_sim.shells.network import Network
 from drone_sim.shells.seams import Seams, SimFaults
 from drone_sim.shells.store import StoreServer
+from drone_sim.shells.touched import ORCHESTRATORS
 from drone_sim.shells.transport import SimTransport
 from drone_sim.shells.truth import Truth
 from drone_sim.shells.watched import WatchedStore
@@ -149,6 +150,7 @@ class Hosts:
         clients: list[str] = []
         world = self._world(process, machine, clients)
         owner = world.me(str(verb or "work"))
+        self._note_clock(process, machine)
         running = Running(
             name=name,
             process=process,
@@ -167,6 +169,13 @@ class Hosts:
         ground.truth.note(Kind.PROCESS, name, f"starts: {verb or 'work'}", what="started")
         spawn(process, self._run(running, world, work))
         return running
+
+    def _note_clock(self, process: Process, machine: Machine) -> None:
+        """Tell of a process that has read a wrong clock, and keeps to it as long as it lives."""
+        if self.wall(machine.name).ahead_s:
+            touched = self._ground.truth.touched
+            touched.began(ORCHESTRATORS, process)
+            process.on_end.append(lambda: touched.ended(ORCHESTRATORS, process, true_s()))
 
     def restart(self, running: Running) -> None:
         """Let somebody start a process anew, if it is still there."""

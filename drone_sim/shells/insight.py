@@ -28,6 +28,9 @@ from orchestrator.protocol.types import DeviceId, TxnId
 EXACT_S: Final = 1e-6
 """What a float of UTC may be off."""
 
+BLAMED_S: Final = 10 * EXACT_S
+"""And several of them, where one bound is cut with another."""
+
 RETAINED_S: Final = 3.0
 """A decision that nobody has told for so long, and that arrives, was retained by the broker."""
 
@@ -62,6 +65,8 @@ class Insight:
         self._device = device
         self._unsure = True
         self._asked_at = 0
+        self._asked_s = 0.0
+        """When it last said HELLO: only the answer to that one counts."""
         self._lease_until: float | None = None
         self._bound: ClockBound | None = None
         self._lied = False
@@ -74,6 +79,7 @@ class Insight:
     def began(self) -> None:
         """Take note that an agent has been made."""
         self._unsure, self._asked_at = True, len(self._device.truth.folds) - 1
+        self._asked_s = true_s()
         self._stepped_at = None
         self.tell()
 
@@ -91,7 +97,7 @@ class Insight:
             return
         core = agent.participant
         if any(isinstance(send.message, Hello) for send in ready.messages):
-            self._asked_at = len(truth.folds) - 1
+            self._asked_at, self._asked_s = len(truth.folds) - 1, true_s()
         self._look_at_doubt(core)
         self._look_at_certainty(core)
         self._look_at_lease(core.operation)
@@ -139,16 +145,29 @@ class Insight:
             self._device.truth.checker.clock_detected(self._device.id)
         self._stepped_at = None if bound is None else bound.stepped_at
         measured, self._bound = bound is not self._bound, bound
+        off_s = 0.0 if bound is None else self._off_s(bound)
+        wrong = off_s > EXACT_S
+        if wrong and not self._lied and not self._is_excused():
+            self._blame(off_s)
+            return
         wild = self._device.clock.runs_wild  # it is wrong before its core has looked
-        self._note_lie(
-            lied=wild or (bound is not None and not self._holds(bound)), measured=measured
-        )
+        self._note_lie(lied=wild or wrong, measured=measured)
 
-    def _holds(self, bound: ClockBound) -> bool:
-        """Whether the bound has the true offset in it."""
+    def _off_s(self, bound: ClockBound) -> float:
+        """Return how far the true offset lies outside of the bound."""
         now = self._device.clock.now()
         offset_s, aged = UTC_AT_START_S + true_s() - now, bound.aged(now)
-        return aged.low - EXACT_S <= offset_s <= aged.high + EXACT_S
+        return max(aged.low - offset_s, offset_s - aged.high, 0.0)
+
+    def _is_excused(self) -> bool:
+        """Whether somebody has touched a clock by which this one is, or was, measured."""
+        return self._device.truth.touched.excuses(self._device.id, self._asked_s)
+
+    def _blame(self, off_s: float) -> None:
+        """Tell of a bound that is wrong by itself; less than a few roundings is nothing."""
+        if off_s > BLAMED_S:
+            text = f"its clock's bound is {1000 * off_s:.3f} ms off, and nobody touched a clock"
+            self._device.truth.broke(self._device.id, text)
 
     def _note_lie(self, *, lied: bool, measured: bool) -> None:
         if lied == self._lied:

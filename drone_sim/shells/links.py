@@ -152,7 +152,7 @@ class Links:
         elif end is End.ARRIVED:
             _, sent_s = self._sent_s.pop(id(packet), (packet, true_s()))
             link = self.quality(packet.link)
-            if true_s() - sent_s > link.delay_s + link.jitter_s + MUCH_S:
+            if true_s() - sent_s > link.delay_s + link.up_s + link.jitter_s + MUCH_S:
                 self._truth.disturbed(Disturbance.SPIKE, packet)
 
     def _is_cut(self, packet: Packet) -> bool:

@@ -88,6 +88,7 @@ class _Line:
     """One direction of one link."""
 
     def __init__(self, seed: int, name: str, way: Way) -> None:
+        self.way = way
         self.quality = Link()
         self.chance = stream(seed, "link", name, way)
         self.is_cut = False
@@ -111,6 +112,8 @@ class _Line:
         chance, quality = self.chance.random, self.quality
         jitter, spikes, spike = chance(), chance(), chance()
         delay_s = quality.delay_s + jitter * quality.jitter_s + self.extra_s
+        if self.way is Way.UP:
+            delay_s += quality.up_s
         return delay_s + spike * quality.spike_s if spikes < quality.spike else delay_s
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from drone_sim.disk import FULL, CrashDisk, PowerLost
+from drone_sim.disk import FULL, Choose, CrashDisk, PowerLost, nothing_survives
 from drone_sim.scenario.chance import stream
 from orchestrator.agent.disk import PRIVATE, NewFile
 from orchestrator.agent.slots import BLOBS
@@ -24,26 +24,48 @@ class SimDisk(CrashDisk):
     A disk whose calls are seams of the run.
 
     ``pass_seam(name)`` is called before each change. ``died`` is called where the disk itself
-    loses power at one (:attr:`crash_at`). ``full`` leaves no room for a configuration; the record
-    can still be written, so :meth:`free_bytes` does not know of it.
+    loses power at one (:attr:`crash_at`), ``failed`` where one has failed (:attr:`fail_at`).
+    ``full`` leaves no room for a configuration; the record can still be written, so
+    :meth:`free_bytes` does not know of it.
     """
 
-    def __init__(self, *, pass_seam: Callable[[str], None], died: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        pass_seam: Callable[[str], None],
+        died: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.full = False
         self._pass_seam = pass_seam
         self._died = died
+        self._failed = failed
 
     def seam(self, what: str, path: Path) -> None:
         """Pass a seam of the run, and then one of this disk."""
         self._require_power()
         self._pass_seam(f"disk:{what}")
+        self.trace.clear()
+        fails = self.seams == self.fail_at
         try:
             super().seam(what, path)
         except PowerLost:
             self._died()
             raise
-        self.trace.clear()
+        except DiskError:
+            if fails:
+                self.fail_at = None
+                self._failed()
+            raise
+
+    def reboot(self, choose: Choose = nothing_survives) -> None:
+        """Come back after a power loss; what is to happen at a later change still will."""
+        armed = self.crash_at, self.fail_at
+        super().reboot(choose)
+        self.crash_at, self.fail_at = (
+            at if at is None or at >= self.seams else None for at in armed
+        )
 
     def create(self, path: Path, mode: int = PRIVATE) -> NewFile:
         """Make an empty file; no room for a configuration where the disk is full."""

@@ -5,7 +5,8 @@ A call reaches the disk half-way through the time that it takes. A process that 
 has written nothing, one that dies after it has written and never learns of it. Whoever dies at a
 seam of the store never goes on: the call does not return. Nothing of a dead process is written.
 Where the disk is another one all at once (a backup, a power cut that has lost something) whoever
-had it open is refused, as the SQLite store refuses a file that was replaced.
+had it open is refused, as the SQLite store refuses a file that was replaced; or, as the seed has
+it, goes on in the new one, as a client of a database server does whose data were restored.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from drone_sim.scenario.chance import stream
 from drone_sim.scenario.model import StoreQuality
 from drone_sim.shells.process import Process, never
 from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Store, StoreUnavailable
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import Digest, FleetId, Owner
 from orchestrator.storage.leases import Boot, no_boot
 from orchestrator.storage.memory import Lost, MemoryDisk, MemoryStore
@@ -48,7 +49,8 @@ class StoreServer:
 
     ``away`` makes every call fail, ``slow_s`` makes it take so much longer, ``loses_answer`` is
     the rate at which appends end in OutcomeUnknown, written or not by chance, and ``lies`` lets a
-    power cut undo what is written meanwhile.
+    power cut undo what is written meanwhile. ``in_place`` says that connections outlive a
+    rollback: nothing but the marks of its entries tells them of it.
 
     ``on_append``, ``on_touch`` (a renewal that matched) and ``on_extend`` (all leases are fresh)
     are called when the write is there for readers, ``on_rollback`` when records are gone again.
@@ -68,6 +70,7 @@ class StoreServer:
         self.on_rollback: Callable[[], None] | None = None
         self.generation = 0
         """Raised where another file is in the place of the one that processes have open."""
+        self.in_place = stream(seed, "store-in-place").random() < 1 / 2
         self._chance = stream(seed, "store")
         self._images: list[Any] = [self.disk.live]
 
@@ -113,7 +116,7 @@ class StoreServer:
     def _become(self, image: Any) -> bool:
         lost = _records(self.disk.live) > _records(image)
         self.disk.live = self.disk.durable = image
-        self.generation += lost
+        self.generation += lost and not self.in_place
         self._images = [one for one in self._images if _records(one) <= _records(image)]
         if lost and self.on_rollback is not None:
             self.on_rollback()
@@ -161,7 +164,7 @@ class SimStore:
         self._generation = server.generation
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
         """Append, with a seam on either side; see the port for the errors."""
         name = "store:" + "+".join(record.kind for record in records)
@@ -170,16 +173,16 @@ class SimStore:
         lost = self._server.loses()
         entries: Sequence[Entry] | None = None
         if lost is not Lost.NOT_WRITTEN:
-            entries = await self._write(fleet, expected_head, records)
+            entries = await self._write(fleet, expected, records)
         await self._pass_seam(f"{name}:after")
         return await self._return(entries, is_lost=lost is not None)
 
     async def _write(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry] | None:
         """Write and tell; ``None`` where the head is another."""
         try:
-            entries = await self._inner.append(fleet, expected_head, records)
+            entries = await self._inner.append(fleet, expected, records)
         except Conflict:
             return None
         self._server.appended(fleet, entries)
@@ -193,8 +196,8 @@ class SimStore:
             raise Conflict("the head is another")
         return entries
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
-        """Return the entries with ``index > after``, as they were a moment ago."""
+    async def read(self, fleet: FleetId, after: Head = START) -> Sequence[Entry]:
+        """Return the entries after the head ``after``, as they were a moment ago."""
         return await self._ask(lambda: self._inner.read(fleet, after))
 
     async def touch(self, fleet: FleetId, claim: Claim, owner: Owner) -> bool:

@@ -270,6 +270,11 @@ class SimTransport(MqttTransport):
         )
         return self._latest
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session, as far as it knows itself."""
+        return self._session is not None
+
     async def send(self, message: Message, to: DeviceId | None = None) -> None:
         """Publish one message and wait for its PUBACK. Raises TransportUnavailable."""
         process = current_process()

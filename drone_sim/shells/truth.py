@@ -18,6 +18,7 @@ from drone_sim.shells.clocks import UTC_AT_START_S, true_s
 from drone_sim.shells.loop import sim_loop
 from drone_sim.shells.network import Packet
 from drone_sim.shells.telling import Teller
+from drone_sim.shells.touched import Touched
 from drone_sim.trace import Kind, Trace, Value
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.fleet import FleetState
@@ -30,7 +31,11 @@ from orchestrator.protocol.types import DeviceId, FleetId, TxnId
 STORY_AT_S: Final = 8.0
 """True time of the run at which the story begins: the prologue needs less."""
 
-_GOALS: Final = {"store-contradicted": "contradiction-seen", "broker-found": "reconnected"}
+_GOALS: Final = {
+    "store-contradicted": "contradiction-seen",
+    "broker-found": "reconnected",
+    "disk-refused": "disk-write-failed",
+}
 """Which goal of the checker is seen by a notice."""
 
 
@@ -51,7 +56,8 @@ class Truth:
     ``folds`` are in the order of true time: where a store was rolled back the fold of the shorter
     journal follows. ``known_bytes`` are all whole configurations that were ever pushed,
     ``decisions`` says when each was last told by an orchestrator (story time). ``steps``,
-    ``messages`` and ``rollbacks`` (of the store) count. ``teller`` is there with a trace.
+    ``messages`` and ``rollbacks`` (of the store) count. ``touched`` is whose clock is, or was,
+    another than it should be. ``teller`` is there with a trace.
     """
 
     def __init__(self, scenario: Scenario, fleet: FleetId, trace: Trace | None) -> None:
@@ -61,6 +67,7 @@ class Truth:
         self.folds: list[FleetState] = [self.fleet]
         self.known_bytes: set[bytes] = set()
         self.decisions: dict[TxnId, float] = {}
+        self.touched = Touched()
         self.rollbacks = 0
         self.steps = 0
         self.messages = 0

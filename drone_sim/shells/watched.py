@@ -1,12 +1,12 @@
-"""A store that is watched: what a process learns of its own appends, for I24."""
+"""A store that is watched: what a process learns from it, for I14, I21 and I24."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from drone_sim.shells.truth import Truth
-from orchestrator.ports import Conflict, OutcomeUnknown, Store
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Store
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import FleetId
 
 
@@ -21,10 +21,9 @@ class WatchedStore:
     def __init__(self, store: Store, truth: Truth, process: str) -> None:
         self._truth = truth
         self._name = process
-        self._lost: tuple[int, tuple[Record, ...]] | None = None
+        self._lost: tuple[Head, tuple[Record, ...]] | None = None
         self._store = store
         self.touch = store.touch
-        self.leases = store.leases
         self.fleets = store.fleets
         self.put_blob = store.put_blob
         self.get_blob = store.get_blob
@@ -32,26 +31,34 @@ class WatchedStore:
         self.close = store.close
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
         """Append."""
         try:
-            return await self._store.append(fleet, expected_head, records)
+            return await self._store.append(fleet, expected, records)
         except Conflict:
             self._truth.checker.count("conflict")
             raise
         except OutcomeUnknown:
-            self._lost = expected_head, tuple(records)
+            self._lost = expected, tuple(records)
             self._truth.checker.answer_lost(self._name)
             raise
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
+    async def read(self, fleet: FleetId, after: Head = START) -> Sequence[Entry]:
         """Read."""
         entries = await self._store.read(fleet, after)
+        self._truth.checker.has_read(self._name, after.index + len(entries))
         if self._lost is not None:
             head, records = self._lost
-            if after <= head:
-                found = [entry.record for entry in entries[head - after :][: len(records)]]
+            if after.index <= head.index:
+                asked = entries[head.index - after.index :][: len(records)]
+                found = [entry.record for entry in asked]
                 self._lost = None
                 self._truth.checker.read_back(self._name, written=found == list(records))
         return entries
+
+    async def leases(self, fleet: FleetId) -> Mapping[Claim, Lease]:
+        """Return every lease of the fleet."""
+        found = await self._store.leases(fleet)
+        self._truth.checker.leases_are(found.values())
+        return found

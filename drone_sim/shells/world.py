@@ -39,6 +39,7 @@ from drone_sim.shells.store import StoreServer
 from drone_sim.shells.truth import Truth
 from drone_sim.trace import Trace
 from orchestrator.protocol.orchestration import Timing
+from orchestrator.protocol.records import START
 from orchestrator.protocol.types import DeviceId, FleetId
 from orchestrator.staging.models import Kind
 from orchestrator.storage import codec
@@ -128,7 +129,9 @@ class SimWorld:
         fleet = self.ware.id
         lines = self.store.disk.live.journals.get(fleet, ())
         rows = [(index, at, text) for index, (at, text) in enumerate(lines, start=1)]
-        self.truth.rolled_back(codec.decode_entries(FleetId(fleet), 0, rows))
+        self.truth.rolled_back(codec.decode_entries(FleetId(fleet), START, rows))
+        if self.store.in_place:
+            return  # whoever serves goes on, and has to find out
         for running in self.hosts.alive():
             if running.verb is Verb.SERVE:  # it can't use the store that it has open any more
                 later(RESTARTS_S, partial(self.hosts.restart, running))

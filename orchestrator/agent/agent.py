@@ -22,7 +22,7 @@ from orchestrator.ports import (
     Transport,
     TransportUnavailable,
 )
-from orchestrator.protocol.device import Arrived, Connected, Effect, Event, Hold, Tick, Write
+from orchestrator.protocol.device import Arrived, Connected, Effect, Event, Tick, Write
 from orchestrator.protocol.messages import DeviceState
 from orchestrator.protocol.participant import Participant
 from orchestrator.protocol.ready import Level, Ready, notice
@@ -125,9 +125,9 @@ class Agent:
         """
         Step the core, first of all with a tick: the file follows the record at once.
 
-        A controller that went on while the agent was down is told to hold before that.
+        Before that the core tells the controller to hold: it may have gone on while the agent
+        was down.
         """
-        self._host.start(Hold(reasons=self.state().holds))
         self._tell(Tick())
         await self._driver.run(until=lambda: False)
 

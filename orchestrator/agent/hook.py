@@ -80,6 +80,8 @@ class FileAndHook:
         self._judges = tuple(judges)
         self._hook = hook
         self._offload = offload
+        self._sure = True
+        """Whether no write has failed since the last that did not."""
         self._always = {"AIM_FLEET": fleet, "AIM_DEVICE": device, "AIM_ACTIVE": str(active)}
 
     async def check(self, check: Check) -> tuple[str, ...]:
@@ -100,12 +102,15 @@ class FileAndHook:
         await self._tell("resume", version=str(version))
 
     def _write(self, data: bytes) -> None:
-        if self._holds(data):
+        """Write, unless it is there; what a failed sync has left is written anew in any case."""
+        sure, self._sure = self._sure, False
+        if sure and self._holds(data):
             self._disk.sync_directory(self._active.parent)  # a crash may have come before it
-            return
-        write_atomically(
-            self._disk, self._active, data, temporary=temporary_of(self._active), mode=READABLE
-        )
+        else:
+            write_atomically(
+                self._disk, self._active, data, temporary=temporary_of(self._active), mode=READABLE
+            )
+        self._sure = True
 
     def _holds(self, data: bytes) -> bool:
         return self._disk.read(self._active, ACTIVE_BYTES_MAX) == data

@@ -12,10 +12,10 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from orchestrator.agent.device import Device, DeviceRefused
-from orchestrator.agent.lane import Lane, Offload
+from orchestrator.agent.lane import Job, Lane, Offload
 from orchestrator.agent.slots import Slots
 from orchestrator.faultpoints import FaultPoints
 from orchestrator.ports import Audience, Clock, DiskError, Transport, TransportUnavailable
@@ -45,10 +45,9 @@ from orchestrator.protocol.ready import Level, Send, notice
 OUTBOX_MAX: Final = 256
 """Messages that wait for the link; the oldest gives way, since the newest says the most."""
 
-TRIES: Final = 3
 TRY_AGAIN_S: Final = 0.2
 TRY_AGAIN_MAX_S: Final = 2.0
-"""How often a resume is told, and the first and the longest pause between tries."""
+"""The first and the longest pause before a controller that refuses is told again."""
 
 
 class DeviceHost:
@@ -78,6 +77,7 @@ class DeviceHost:
         self._checks = Lane()
         self._blobs = Lane()
         self._controller = Lane()
+        self._news = asyncio.Event()
         self._resuming: asyncio.Future[None] | None = None
 
     @property
@@ -138,13 +138,18 @@ class DeviceHost:
             case Unwatch():
                 self._blobs.put(lambda: self._unwatch(effect))
             case Activate():
-                self._controller.put(lambda: self._activate(effect))
+                self._direct(lambda: self._activate(effect))
             case Hold(reasons=reasons):
                 if self._resuming is not None:
                     self._resuming.cancel()  # a controller that is told to aim must hold first
-                self._controller.put(lambda: self._urge("hold", lambda: self._hold(reasons)))
+                self._direct(lambda: self._urge("hold", lambda: self._hold(reasons)))
             case Resume(version=version):
-                self._controller.put(lambda: self._urge("resume", lambda: self._resume(version)))
+                self._direct(lambda: self._urge("resume", lambda: self._resume(version)))
+
+    def _direct(self, job: Job) -> None:
+        """Let the controller be told something; what it refuses is not told again then."""
+        self._controller.put(job)
+        self._news.set()
 
     async def _check(self, check: Check) -> None:
         reasons = await self._device.check(check)
@@ -206,8 +211,7 @@ class DeviceHost:
         """
         Tell the controller until it obeys, or until there is news for it.
 
-        A resume that is refused a few times is left: the device then holds although it need not.
-        A hold is never left: the device has said that it holds.
+        Neither is ever left: the device has said that it holds, or that it operates.
         """
         pause_s = TRY_AGAIN_S
         for tried in itertools.count(1):
@@ -218,10 +222,31 @@ class DeviceHost:
                 self._audience.tell(told)
             else:
                 return
-            if self._controller.waiting or (what == "resume" and tried == TRIES):
+            if await self._hears(pause_s):
                 return
-            await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, TRY_AGAIN_MAX_S)
+
+    async def _hears(self, within_s: float) -> bool:
+        """
+        Wait so long; return at once, and true, where there is news for the controller.
+
+        It may be that a controller has obeyed though its hook has failed: one that aims must not
+        wait for a pause to be told to hold, and must not be told to aim once more before that.
+        """
+        if self._controller.waiting:
+            return True
+        self._news.clear()
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._clock.sleep(within_s)),
+            asyncio.ensure_future(self._news.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        return self._controller.waiting > 0
 
 
 def step_of(before: Durable, after: Durable) -> str:

@@ -27,6 +27,9 @@ RECORD: Final = "participant.json"
 BLOBS: Final = "blobs"
 LOCK: Final = "lock"
 VERSIONS_KEPT: Final = 2
+ROOM_BYTES: Final = 64 * 1024
+"""With less than this a disk is full: far more than a record has."""
+
 _TEMPORARY: Final = ".new-"
 _PREFIX: Final = "sha256:"
 
@@ -43,6 +46,14 @@ class Slots:
         self._directory = directory
         self._lock = lock
         self._stored = stored
+        self._sure = set(_in_use(stored))
+        """
+        The configurations that are durable, their names too.
+
+        Those that the record needs: it was stored after them. And those that were staged here. Of
+        any other it can't be told: what is there may be what a failed sync has left, and a second
+        sync of that returns without having written anything.
+        """
 
     @property
     def durable(self) -> Durable:
@@ -73,20 +84,39 @@ class Slots:
     def _stage(self, digest: Digest, data: bytes) -> None:
         require(_digest_of(data) == digest, "bytes are staged under their own digest only")
         path = self._path_of(digest)
-        if self.blob(digest) == data:
-            self._disk.sync_directory(path.parent)  # its name may not have been synced yet
+        if digest in self._sure and self.blob(digest) == data:
             return
+        self._sure.discard(digest)
         write_atomically(self._disk, path, data, temporary=_TEMPORARY + path.name)
+        self._sure.add(digest)
 
     def _save(self, durable: Durable) -> None:
         before = self._stored
         kept = _kept(before.kept, durable.digest)
         stored = replace(before, record=durable, kept=kept)
+        self._store(stored)
+        if _in_use(before) - _in_use(stored):
+            self._collect()
+
+    def _store(self, stored: record.Stored) -> None:
         path = self._directory / RECORD
         write_atomically(self._disk, path, record.encode(stored), temporary=_TEMPORARY + RECORD)
         self._stored = stored
-        if _in_use(before) - _in_use(stored):
-            self._collect()
+
+    def renew(self) -> None:
+        """
+        Store the record as it was found; called once, before anybody is told of it.
+
+        The agent before this one may have been killed, or refused, between the record's new name
+        and its sync: what can be read would then be gone after a power loss. On a full disk the
+        name is synced at least: a device must be able to start there. Raises DiskError.
+        """
+        try:
+            self._store(self._stored)
+        except DiskError:
+            if self._disk.free_bytes(self._directory) >= ROOM_BYTES:
+                raise
+            self._disk.sync_directory(self._directory)
 
     def blob(self, digest: Digest) -> bytes | None:
         """Return a configuration; ``None`` where there is none or its bytes are damaged."""
@@ -102,6 +132,7 @@ class Slots:
     def _collect(self) -> None:
         """Remove what no promise needs. A failure costs space only, and is tried again."""
         used = {digest.removeprefix(_PREFIX) for digest in _in_use(self._stored)}
+        self._sure &= _in_use(self._stored)
         with suppress(DiskError):
             blobs = self._directory / BLOBS
             for name in self._disk.names(blobs):
@@ -150,11 +181,19 @@ def _open(disk: Disk, directory: Path, lock: Lock, new: Durable) -> Slots:
     if data is not None:
         slots = Slots(disk, directory, lock=lock, stored=record.decode(data, path))
         _require_own(slots.durable, new, directory)
+        _renew(slots)
         slots.clean()
         return slots
     if any(not name.startswith(".") for name in names):
         raise record.damaged(path, "it is missing, though configurations stand beside it")
     return _first(Slots(disk, directory, lock=lock, stored=record.Stored(record=new)))
+
+
+def _renew(slots: Slots) -> None:
+    try:
+        slots.renew()
+    except DiskError as error:
+        raise _unusable(error) from error
 
 
 def _first(slots: Slots) -> Slots:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from io import StringIO, TextIOWrapper
 from os import environ  # noqa: TID251 - the environment, once, for the settings
 from typing import Annotated, Any, Final
 
@@ -35,7 +34,7 @@ from orchestrator.cli import (
 )
 from orchestrator.cli.context import Context
 from orchestrator.cli.later import refuse_what_comes_later
-from orchestrator.cli.view import View, make_view
+from orchestrator.cli.view import View, make_view, prepare_streams
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.settings import OUTPUTS, load_settings, places
@@ -248,18 +247,9 @@ def _unexpected(error: Exception) -> OperatingError:
     )
 
 
-def _prepare_streams() -> None:
-    """Escape what a terminal can't show; a stream that was closed by our parent swallows all."""
-    sys.stdout = sys.stdout or StringIO()
-    sys.stderr = sys.stderr or StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    _prepare_streams()
+    prepare_streams()
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = app.meta(

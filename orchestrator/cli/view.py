@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:  # imported where something is shown: --help stays quick
@@ -21,6 +22,19 @@ Cell = str | tuple[str, str]
 """A text, or a text and its style."""
 
 GAP: Final = "  "
+
+
+def prepare_streams() -> None:
+    """
+    Escape what a terminal can't show; a stream that was closed by our parent swallows all.
+
+    Every program calls it first.
+    """
+    sys.stdout = sys.stdout or StringIO()
+    sys.stderr = sys.stderr or StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Screen:

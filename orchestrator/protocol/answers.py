@@ -20,10 +20,14 @@ from orchestrator.protocol.messages import (
     Prepare,
     Welcome,
 )
-from orchestrator.protocol.types import DeviceId, Epoch, Outcome, TxnId
+from orchestrator.protocol.records import HeuristicDecided
+from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Owner, TxnId
 
 ROLL_CALL: Final = Fence(epoch=Epoch(0, 0))
 """Below every epoch: it fences nobody, and makes every device say what it is."""
+
+LOST_WORD: Final = "the device acts on this word; the journal has lost who gave it, and why"
+"""The reason of a word that is recorded anew."""
 
 
 def contradiction(fleet: FleetState, told: DeviceState) -> str | None:
@@ -40,10 +44,47 @@ def contradiction(fleet: FleetState, told: DeviceState) -> str | None:
         return f"it has seen txn {seen}, this journal ends at {fleet.last_seq}"
     if told.version > fleet.version:
         return f"it is at version {told.version}, this journal at {fleet.version}"
-    word = told.heuristic
-    if word and all(told.prepared != known.txn for known in fleet.heuristics.values()):
+    word, lost = told.heuristic, (told.prepared_seq or 0) <= fleet.reseeded_seq
+    given = any(told.prepared == known.txn for known in fleet.heuristics.values())
+    if word and not given and not lost:  # what a reseed knows to be lost is recorded anew
         return f"it acts on a word for {word} of txn {told.prepared_seq}, here nobody gave one"
     return _foreign_txn(fleet, told) or _other_outcome(fleet, told) or _lost_doubt(fleet, told)
+
+
+def lost_word(fleet: FleetState, device: DeviceId, told: DeviceState) -> HeuristicDecided | None:
+    """
+    Return the record of a word that a device acts on and that this journal has lost (DESIGN §7).
+
+    ``None`` where there is none, or where the device knows what only a reseed may take over. The
+    record names nobody: who gave the word is lost with it.
+    """
+    known, txn = fleet.heuristics.get(device), told.prepared
+    if told.heuristic is None or txn is None or device in fleet.retired:
+        return None
+    if known is not None and known.txn == txn:
+        return None
+    waits_for = [*fleet.deferred.get(device, ()), *([] if fleet.open is None else [fleet.open])]
+    awaited = any(one.begun.txn == txn for one in waits_for)
+    lost = (told.prepared_seq or 0) <= fleet.reseeded_seq
+    if not (lost or awaited) or (fleet.reseeding is None and contradiction(fleet, told)):
+        return None
+    return HeuristicDecided(
+        device=device, txn=txn, outcome=told.heuristic, by=_somebody(device), reason=LOST_WORD
+    )
+
+
+def _somebody(device: DeviceId) -> Owner:
+    """Name who has given a word that only the device remembers."""
+    return Owner(
+        user="unknown",
+        host=device,
+        machine_id="",
+        boot_id="",
+        pid_namespace="",
+        pid=0,
+        start_ticks=0,
+        program="told by the device",
+    )
 
 
 def _foreign_txn(fleet: FleetState, told: DeviceState) -> str | None:

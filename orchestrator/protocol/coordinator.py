@@ -133,7 +133,7 @@ class Coordinator(Closer):
         self._appending = records
         notices, self._notices = self._notices, ()
         if records:
-            append = Append(expected_head=self.state.head, records=records)
+            append = Append(expected=self.state.known, records=records)
             return Ready(writes=(append,), notices=notices)
         messages, self._messages = self._messages, ()
         effects, self._effects = self._effects, ()
@@ -143,6 +143,9 @@ class Coordinator(Closer):
 
     def _due(self, now: float) -> tuple[Record, ...]:
         """Return the records that are due, and before them our answer to who asks for release."""
+        worded = self._newly_worded()
+        if worded:
+            return worded
         asked = self._release_asked()
         phase = self.phase
         records: tuple[Record, ...] = getattr(self, f"_{DUE[phase]}")(now)

@@ -50,6 +50,8 @@ class Desk:
         self._announced: object = None
         self._unleased: frozenset[DeviceId] = frozenset()
         """Who was last answered with no lease at all: its horizon was not raised yet."""
+        self._worded: frozenset[DeviceId] = frozenset()
+        """Who was heard to act on a person's word."""
         self._resend_at = 0.0
         self._resend_s = RESEND_S
         self._resend_pause_s = RESEND_S
@@ -64,10 +66,10 @@ class Desk:
     def _hear(self, message: DeviceMessage, received: float, now: float) -> None:
         match message:
             case Hello():
-                self.witness.learn(message, now)
+                self._learn(message, now)
                 self._welcome(message, received, now)
             case Report():
-                self.witness.learn(message, now)
+                self._learn(message, now)
             case Vote():
                 self._count(message)
             case Ask():
@@ -76,6 +78,11 @@ class Desk:
                 self._serve(message, now)
             case Presence():
                 self.witness.presence(message)
+
+    def _learn(self, message: Hello | Report, now: float) -> None:
+        self.witness.learn(message, now)
+        if message.state.heuristic is not None:
+            self._worded |= {message.device}
 
     def _count(self, vote: Vote) -> None:
         txn = self.state.open
@@ -182,6 +189,15 @@ class Desk:
         for record in found:  # told after the append: it asks, and is enabled
             self._send(answers.ROLL_CALL, record.device)
         return found
+
+    def _newly_worded(self) -> tuple[Record, ...]:
+        """Return a record for every word that a device acts on and the journal has lost."""
+        words = (
+            answers.lost_word(self.state, device, told)
+            for device in sorted(self._worded)
+            if (told := self.witness.of(device).state) is not None
+        )
+        return tuple(word for word in words if word is not None)
 
     def _announce_awaited(self) -> None:
         """Publish again every decision that a deferred device still waits for."""

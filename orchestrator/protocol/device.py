@@ -94,6 +94,12 @@ class Durable:
         """Return the recorded outcome of ``txn``, if it is still kept."""
         return next((done for done in self.finished if done.txn == txn), None)
 
+    @property
+    def vouched(self) -> tuple[object, ...]:
+        """What a HELLO vouches for: an answer to it is void once one of these has changed."""
+        prepared = self.prepared.txn if self.prepared else None
+        return self.version, self.digest, self.last_seq, prepared
+
     def digests_in_use(self) -> frozenset[Digest]:
         """Return the configurations that must stay on disk."""
         found = {self.digest, self.prepared.digest if self.prepared else None}

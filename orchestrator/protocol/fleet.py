@@ -15,6 +15,7 @@ from orchestrator.protocol.records import (
     Begun,
     Decided,
     Ended,
+    Head,
     HeuristicDecided,
     LockState,
     ReleaseAnswered,
@@ -88,7 +89,7 @@ class Txn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetState:
     """
-    The fold of a fleet's journal up to ``head``.
+    The fold of a fleet's journal up to ``head``, whose entry bears ``mark``.
 
     ``open`` is the transaction that has begun and not ended; ``installed`` the committed one
     that made ``version``; ``last`` the one that ended last; ``recent`` those that ended lately,
@@ -105,6 +106,7 @@ class FleetState:
 
     fleet: FleetId
     head: int = 0
+    mark: str = ""
     lock: Lock = field(default_factory=Lock)
     open: Txn | None = None
     installed: Txn | None = None
@@ -123,6 +125,11 @@ class FleetState:
     retired: frozenset[DeviceId] = frozenset()
     reseeded_seq: int = 0
     reseeding: Reseeded | None = None
+
+    @property
+    def known(self) -> Head:
+        """The head as a store compares it: read on from here, append here."""
+        return Head(index=self.head, mark=self.mark)
 
     @property
     def version(self) -> Version:

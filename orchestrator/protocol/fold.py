@@ -61,7 +61,7 @@ def apply(state: FleetState, entry: Entry) -> FleetState:
     """Return the state after ``entry``; the only transition function of the journal."""
     require(entry.index == state.head + 1, f"journal gap: {entry.index} after {state.head}")
     handler = _HANDLERS[type(entry.record)]
-    return replace(handler(state, entry.record, entry.at), head=entry.index)
+    return replace(handler(state, entry.record, entry.at), head=entry.index, mark=entry.mark)
 
 
 def _lock_taken(state: FleetState, record: LockTaken, at: float) -> FleetState:

@@ -26,6 +26,9 @@ class Joiner(Voter):
     def _fence(self, message: Fence, now: float) -> None:
         if message.epoch > self.durable.max_epoch:
             self._note_rebirth(message.epoch)
+            if self._may_aim_reborn(message.epoch):
+                self._until_stopped = message
+                return
             durable = replace(self.durable, max_epoch=message.epoch)
             self._save(durable, then="fenced", message=message)
         else:
@@ -44,6 +47,16 @@ class Joiner(Voter):
         """
         if epoch.incarnation > self.durable.max_epoch.incarnation:
             self.operation.unconfirmed = self.operation.unconfirmed or Holding.REBORN
+
+    def _may_aim_reborn(self, epoch: Epoch) -> bool:
+        """
+        Whether the controller may still aim, and a new incarnation may not hear of it (DESIGN §6).
+
+        Whoever has acknowledged it is taken to hold while others are confirmed in what a reseed
+        adopts. A person's word ends that hold, too.
+        """
+        reborn = epoch.incarnation > self.durable.max_epoch.incarnation
+        return reborn and self.durable.heuristic is None and not self.operation.stopped
 
     def _confirm(self, message: Welcome, now: float) -> None:
         """Take the answer to the HELLO that showed this very state; ignore any other."""

@@ -16,6 +16,7 @@ restarted, or late     holds until a WELCOME confirms this very state
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from orchestrator.protocol.clock import ClockBound
@@ -31,18 +32,39 @@ RENEWALS_PER_LEASE: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A repetition with doubling pauses, from RESEND_S to RESEND_MAX_S; due at ``at``."""
+    """
+    A repetition with doubling pauses, from RESEND_S to RESEND_MAX_S; due at ``at``.
+
+    ``since`` is when it was set, ``None`` for at once. It is due before that, too: then the clock
+    was set back, and ``at`` may be further away than any pause (I19).
+    """
 
     at: float
     pause_s: float = RESEND_S
+    since: float | None = None
 
     def due(self, now: float) -> bool:
         """Whether it is time."""
-        return now >= self.at
+        return now >= self.at or now < (self.at if self.since is None else self.since)
 
     def again(self, now: float) -> Retry:
         """Return the retry after one at ``now``."""
-        return Retry(at=now + self.pause_s, pause_s=min(2 * self.pause_s, RESEND_MAX_S))
+        pause_s = min(2 * self.pause_s, RESEND_MAX_S)
+        return Retry(at=now + self.pause_s, pause_s=pause_s, since=now)
+
+
+class Aim(Enum):
+    """What is known of the controller: what it does is its own word, never ours."""
+
+    UNTOLD = auto()
+    """It was not told to hold, and may aim: this boot has only begun, or a hold was left."""
+    AIMS = auto()
+    STOPPING = auto()
+    """It was told to hold and has not answered: it may still aim."""
+    REFUSES = auto()
+    """It was told to hold and refuses: it is told again, and may still aim."""
+    STOPPED = auto()
+    """It was told to hold, and has obeyed."""
 
 
 class Operation:
@@ -55,6 +77,9 @@ class Operation:
         self.running: Version | None = None
         """The version that the controller was last told of, in this boot."""
         self.operating: Version | None = None
+        self.aim = Aim.UNTOLD
+        self.overruled = False
+        """Whether a decision waits until the controller has ceased to aim on a person's word."""
         self.activated_at: float | None = None
         self.error: str | None = None
         """Why the last activation failed."""
@@ -145,6 +170,7 @@ class Operation:
         self._running_bytes, self._activating = self._activating, None
         self._again, self.error = None, None
         self.running, self.disobeyed = version, None
+        self._hold_left()
         if version == durable.version and self.clock is not None:
             self.activated_at = self.clock.orchestrator_time(now)
 
@@ -156,6 +182,7 @@ class Operation:
         next, the one before it too, has to be activated anew.
         """
         self._activating, self._running_bytes, self.error = None, None, reason
+        self._hold_left()
         self.retry_later(now)
 
     def retry_later(self, now: float) -> None:
@@ -170,6 +197,8 @@ class Operation:
         found = [Holding.NEW] if new else []
         if durable.heuristic is None:
             found += self._doubts(durable, now)
+        elif self.overruled:
+            found.append(Holding.LATE)
         if not new and self._in_pause(durable, now):
             found.append(Holding.ACTIVATING)
         if self.error is not None:
@@ -205,18 +234,53 @@ class Operation:
         return change if isinstance(change, Hold) else None
 
     def change(self, durable: Durable, now: float) -> Hold | Resume | None:
-        """Begin or cease to operate as the holds say; return what the controller must be told."""
+        """
+        Begin or cease to operate as the holds say; return what the controller must be told.
+
+        It is not told to aim before it has answered the last hold: that answer would be taken
+        for the one to the next.
+        """
         holds = self.holds(durable, now)
         operating = None if holds else self.running
-        if operating == self.operating:
+        waits = operating is not None and self.aim is Aim.STOPPING
+        if operating == self.operating or waits:
             return None
         self.operating = operating
         if operating is None:
             self._hold_since = now
-            return Hold(reasons=tuple(hold.value for hold in holds))
+            return self._tell_hold(holds)
         self._hold_s = self.held_s(now)
         self._hold_since = None
+        self.aim = Aim.AIMS
         return Resume(version=operating)
+
+    def _tell_hold(self, holds: tuple[Holding, ...]) -> Hold:
+        self.aim = Aim.STOPPING
+        return Hold(reasons=tuple(hold.value for hold in holds))
+
+    def hold_untold(self, durable: Durable, now: float) -> Hold | None:
+        """Return the hold that a controller must be told, which by our own word holds already."""
+        if self.aim is not Aim.UNTOLD:
+            return None
+        return self._tell_hold(self.holds(durable, now))
+
+    def held(self, refused: str | None) -> None:
+        """Take the controller's answer to a hold; where it refuses, its host tells it again."""
+        self.disobeyed = refused
+        if refused is not None:
+            self.aim = Aim.REFUSES
+        elif self.operating is None:
+            self.aim = Aim.STOPPED
+
+    def _hold_left(self) -> None:
+        """Note that an activation has ended a refused hold, which nobody repeats any more."""
+        if self.aim is Aim.REFUSES:
+            self.aim = Aim.UNTOLD
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the controller is known to have ceased to aim."""
+        return self.aim is Aim.STOPPED
 
     def held_s(self, now: float) -> float | None:
         """Return how long the device has held since it prepared."""

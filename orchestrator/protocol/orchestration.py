@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.protocol.messages import DeviceMessage
 from orchestrator.protocol.ready import Ready
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import Entry, Head, Record
 from orchestrator.protocol.types import DeviceId, Digest, Plan, TxnId
 
 DETACH_S: Final = 0.5
@@ -160,10 +160,15 @@ Event = Journaled | StoreLost | Arrived | Connected | Tick | AbortAsked | Detach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Append ``records`` at ``expected_head``; the answer is Journaled or StoreLost."""
+    """Append ``records`` at the head ``expected``; the answer is Journaled or StoreLost."""
 
-    expected_head: int
+    expected: Head
     records: tuple[Record, ...]
+
+    @property
+    def expected_head(self) -> int:
+        """The number of the expected head: for a journal that is never rolled back."""
+        return self.expected.index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

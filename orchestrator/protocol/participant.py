@@ -64,7 +64,7 @@ from orchestrator.protocol.messages import (
     Prepare,
     Welcome,
 )
-from orchestrator.protocol.operation import Retry
+from orchestrator.protocol.operation import Aim, Retry
 from orchestrator.protocol.ready import Level, Ready
 from orchestrator.protocol.types import Outcome
 
@@ -193,8 +193,7 @@ class Participant(Joiner):
         match event:
             case Arrived(message=message, at=at):
                 self._arrived_at = now if at is None else at
-                handler = TRANSITIONS[self.phase].get(type(message), "ignore")
-                getattr(self, f"_{handler}")(message, now)
+                self._take(message, now)
             case Written(took_s=took_s):
                 self._stored(took_s, now)
             case WriteFailed(reason=reason):
@@ -207,11 +206,22 @@ class Participant(Joiner):
                 self.operation.activation_failed(reason, now)
                 self._tell(Level.ERROR, "activation-failed", why=reason)
             case Held(refused=refused):
-                self.operation.disobeyed = refused
+                self._held(refused, now)
             case Connected():
                 self._say_hello(now)
             case Tick():
                 pass
+
+    def _take(self, message: Message, now: float) -> None:
+        handler = TRANSITIONS[self.phase].get(type(message), "ignore")
+        getattr(self, f"_{handler}")(message, now)
+
+    def _held(self, refused: str | None, now: float) -> None:
+        """Take the controller's answer, then up what had to wait until it ceased to aim."""
+        self.operation.held(refused)
+        if self.operation.stopped and self._until_stopped is not None:
+            waiting, self._until_stopped = self._until_stopped, None
+            self._take(waiting, now)
 
     # --- DECISION (D2) ------------------------------------------------------------------------
 
@@ -223,6 +233,10 @@ class Participant(Joiner):
             return
         if self._foreign(message) or prepared.plan != message.plan:
             self._ignore(message, now)  # not what was promised, or by nobody who may say so
+            return
+        if self.durable.heuristic not in {None, message.outcome} and not self.operation.stopped:
+            # It may aim on a word that this overrules: the record names the word until it ceases.
+            self.operation.overruled, self._until_stopped = True, message
             return
         finished = Finished(txn=prepared.txn, seq=prepared.seq, outcome=message.outcome)
         durable = self._with(finished, replace(self.durable, prepared=None, heuristic=None))
@@ -302,10 +316,11 @@ class Participant(Joiner):
         if writing is None:
             raise ProtocolMisuse("nothing was being written")
         before, self.durable = self.durable, writing.durable
+        self.operation.overruled &= self.durable.heuristic is not None
         self._staging_s = took_s
         if before.prepared is not None and self.durable.prepared is None:
             self._note_lateness(before.prepared, now)
-        if writing.then != "confirmed" and _vouched(before) != _vouched(self.durable):
+        if writing.then != "confirmed" and before.vouched != self.durable.vouched:
             self._nonce = None  # an answer on its way speaks of a state that is gone
             self._left_behind_at = None
             if self.operation.unconfirmed is not None:
@@ -343,7 +358,7 @@ class Participant(Joiner):
     def _pursue_activation(self, now: float) -> None:
         activate = self.operation.activate(self.durable, now)
         if activate is not None:
-            if self.operation.operating is not None:
+            if self.operation.operating is not None or self.operation.aim is Aim.UNTOLD:
                 self._pursue_operation(now)  # nobody gets other bytes while it aims
             self._effect(activate)
         elif self.operation.activation_done(self.durable, now):
@@ -360,8 +375,9 @@ class Participant(Joiner):
             self._unconfirm(Holding.LEASE, now)
         change = operation.change(self.durable, now)
         holds = operation.holds(self.durable, now)
-        if change is not None:
-            self._effect(change)
+        effect = change or operation.hold_untold(self.durable, now)
+        if effect is not None:
+            self._effect(effect)
         pausing = holds == (Holding.ACTIVATING,)  # the common, short pause is not worth a message
         if not pausing and (change is not None or holds != self._told):
             self._report(now)
@@ -372,7 +388,8 @@ class Participant(Joiner):
         calm = operation.unconfirmed is None and operation.clock is not None and self.durable.known
         if calm and not self._measure:
             renew_at = operation.renew_at
-            self._hello = None if renew_at is None else self._hello or Retry(at=renew_at)
+            renewal = None if renew_at is None else Retry(at=renew_at, since=now)
+            self._hello = renewal and (self._hello or renewal)
             if self._hello is not None and self._hello.due(now):
                 self._say_hello(now)
         elif self._hello is not None and self._hello.due(now):
@@ -398,9 +415,3 @@ class Participant(Joiner):
     @staticmethod
     def _next(instants: Iterable[float], now: float) -> float | None:
         return min((at for at in instants if at > now), default=None)
-
-
-def _vouched(durable: Durable) -> tuple[object, ...]:
-    """Return what a HELLO vouches for: an answer is void once one of these has changed."""
-    prepared = durable.prepared.txn if durable.prepared else None
-    return durable.version, durable.digest, durable.last_seq, prepared

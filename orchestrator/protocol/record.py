@@ -48,6 +48,8 @@ class Device:
         self._hello: Retry | None = None
         self._ask: Retry | None = None
         self._want: Retry | None = None
+        self._until_stopped: Message | None = None
+        """What is taken up once the controller has ceased to aim; the last one counts."""
         self._staging_s = 0.0
         self._told: tuple[Holding, ...] = ()
         # what the step under way asks for; messages wait here while a write is made

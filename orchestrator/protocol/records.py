@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from orchestrator.protocol.types import (
     DeviceId,
@@ -343,12 +343,41 @@ Record = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """
+    The last entry of a journal that somebody knows: its index, and the mark that it bears.
+
+    A number alone is not enough: a store that was rolled back comes to the same number again, on
+    another history (DESIGN §6). Compare heads as wholes. Before the first entry it is
+    :data:`START`.
+    """
+
+    index: int = 0
+    mark: str = ""
+
+
+START: Final = Head()
+"""Where every journal begins: nothing is known of it, and nothing need be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A record in its place: ``index`` counts from 1, ``at`` is the writer's UTC time in s."""
+    """
+    A record in its place: ``index`` counts from 1, ``at`` is the writer's UTC time in s.
+
+    ``mark`` is the store's: it tells the entry from any other that could ever stand in its place.
+    A journal that is never rolled back, or that nobody but its owner appends to, needs none.
+    """
 
     index: int
     at: float
     record: Record
+    mark: str = ""
+
+    @property
+    def head(self) -> Head:
+        """What whoever has read up to here knows of the journal."""
+        return Head(index=self.index, mark=self.mark)
 
 
 def begun_record(

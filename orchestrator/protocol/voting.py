@@ -75,7 +75,7 @@ class Voter(Device):
         if order is not None and order.missing is not None:
             self._effect(Watch(txn=order.message.txn, digest=order.missing))
             pause_s = rules.patience_s(order, self.operation.clock, now)
-            self._want = Retry(at=now + pause_s, pause_s=2 * pause_s)
+            self._want = Retry(at=now + pause_s, pause_s=2 * pause_s, since=now)
 
     def _collect(self, message: Blob, now: float) -> None:
         """Take the blob that is waited for: first the plan, then the configuration it names."""
@@ -125,7 +125,7 @@ class Voter(Device):
         elif order.reasons is None:
             self._start_check(order)
         elif isinstance(message, CatchUp):
-            self._catch_up(message, order)
+            self._catch_up(message, order, now)
         elif self.durable.known and self.operation.clock is not None:
             self._decide_vote(message, order, now)
 
@@ -138,6 +138,8 @@ class Voter(Device):
 
     def _lateness(self, message: Prepare, order: Order, now: float) -> tuple[str, ...]:
         missing = "" if order.missing is None else f": {order.missing} has not arrived"
+        if order.reasons is not None and self._aims_behind(message):
+            missing = ": the controller has not obeyed the hold"
         clock = self.operation.clock
         found = () if clock is None else rules.clock_refusals(message, clock, now)
         stale = rules.refusals(message, self.durable, self._left_behind_at)
@@ -163,12 +165,15 @@ class Voter(Device):
         if late and clock is not None and rules.may_improve(clock, order, now):
             # The bound has aged, or was measured on a busy link: another exchange may cure it.
             if not self._measure:
-                self._measure, self._hello = True, Retry(at=now + MEASURE_PAUSE_S)
+                hello = Retry(at=now + MEASURE_PAUSE_S, since=now)
+                self._measure, self._hello = True, hello
             return
         stale = rules.refusals(message, self.durable, self._left_behind_at)
         reasons = (*stale, *late, *(order.reasons or ()))
         if reasons or order.digest is None or order.data is None:
             self._refuse(message, reasons or ("nothing was staged",))
+            return
+        if self._aims_behind(message):
             return
         durable = replace(
             self.durable,
@@ -177,6 +182,15 @@ class Voter(Device):
         )
         stage = Stage(digest=order.digest, data=order.data)
         self._save(durable, then="prepared", message=message, before=(stage,))
+
+    def _aims_behind(self, message: Prepare) -> bool:
+        """
+        Whether the controller may still aim with a version that the fleet has left behind.
+
+        Its yes makes the device a member, which is no longer left out by name (I5): as at row K.
+        """
+        behind = self.durable.version not in {0, message.base_version}
+        return behind and not self.operation.stopped
 
     def _prepared(self, message: Prepare, now: float) -> None:
         self._drop_order()
@@ -214,11 +228,19 @@ class Voter(Device):
             self._unconfirm(Holding.BEHIND, now)
             self._take_up(Order(message=message, at=now, digest=message.digest), now)
 
-    def _catch_up(self, message: CatchUp, order: Order) -> None:
-        """Row K: install the fleet's version, as D2 does, while holding."""
+    def _catch_up(self, message: CatchUp, order: Order, now: float) -> None:
+        """
+        Row K: install the fleet's version, as D2 does, once the controller has ceased to aim.
+
+        Until then the device is left out by name (I5); its record would end that.
+        """
         if order.reasons or order.data is None:
             self._tell(Level.ERROR, "catch-up-refused", why="; ".join(order.reasons or ()))
             self._drop_order()
+            return
+        if not self.operation.stopped:
+            if self.operation.unconfirmed is None:  # enabled anew, while the bytes were fetched
+                self._unconfirm(Holding.BEHIND, now)
             return
         durable = replace(
             self.durable,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from orchestrator.ports import (
     Conflict,
     OutcomeUnknown,
+    RolledBack,
     StoreUnavailable,
     Transport,
     TransportUnavailable,
@@ -71,7 +72,7 @@ class CoordinatorHost:
         while True:
             try:
                 entries = await self._world.store.append(
-                    self._fleet, append.expected_head, append.records
+                    self._fleet, append.expected, append.records
                 )
             except Conflict:
                 return await self._read_back(append, unknown=False)
@@ -88,13 +89,16 @@ class CoordinatorHost:
         """
         Read what is stored after the expected head (I24): never append blindly again.
 
-        A conflict with nothing there means that the journal has become shorter: the store was
-        rolled back under us. Then nothing that we know is the truth any more.
+        Where that head is gone the store was rolled back under us, and so it was where nothing
+        is there to conflict with. Then nothing that we know is the truth any more.
         """
         began = self._world.clock.monotonic()
         while True:
             try:
-                entries = await self._world.store.read(self._fleet, append.expected_head)
+                entries = await self._world.store.read(self._fleet, append.expected)
+            except RolledBack as error:
+                self._world.audience.tell(notice(Level.ERROR, "rolled-back", why=str(error)))
+                return StoreLost()
             except StoreUnavailable as error:
                 if not await self._wait(began, error):
                     return StoreLost()

@@ -17,7 +17,7 @@ from typing import Final
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.locksmith.command import Program
 from orchestrator.locksmith.keeper import Keeper, Lost
-from orchestrator.ports import StoreUnavailable
+from orchestrator.ports import RolledBack, StoreUnavailable
 from orchestrator.protocol import lease
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import apply
@@ -168,14 +168,18 @@ class _Keeping:
         """See a takeover and an early release; answer a request, and pass it on."""
         while self.ours and self.lost is None:
             await self._world.clock.sleep(LOOK_EVERY_S)
-            with suppress(StoreUnavailable, OperatingError):  # the keeper ends that
+            try:
                 await self._read()
                 await self._answer(program)
+            except RolledBack as error:
+                self._lose(str(error))  # our epoch may be somebody else's there
+            except (StoreUnavailable, OperatingError):
+                continue  # the keeper ends that
 
     async def _read(self) -> None:
         async with self._reading:
-            head = self._state.head
-            for entry in await self._world.store.read(self._held.state.fleet, head):
+            known = self._state.known
+            for entry in await self._world.store.read(self._held.state.fleet, known):
                 self._state = apply(self._state, entry)
                 if self.ours and isinstance(entry.record, LockTaken | LockReleased):
                     self.ours = False

@@ -14,7 +14,14 @@ from typing import Final
 
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.locksmith.liveness import Verdict, clock_time, judge, judge_waiter
-from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, StoreUnavailable
+from orchestrator.ports import (
+    Claim,
+    Conflict,
+    Lease,
+    OutcomeUnknown,
+    RolledBack,
+    StoreUnavailable,
+)
 from orchestrator.protocol import lease
 from orchestrator.protocol.fleet import FleetState, Waiter
 from orchestrator.protocol.fold import fold
@@ -57,7 +64,8 @@ async def read_fleet(world: World, fleet: FleetId) -> FleetState:
     """
     Return the fold of the fleet's journal. Raises OperatingError where it can't be read.
 
-    The world remembers the last one: a journal only grows, so only the news are read.
+    The world remembers the last one: a journal only grows, so only the news are read. Where it
+    was rolled back that is told once (11) and forgotten: the next look begins at the start.
     """
     known = world.folds.get(fleet, FleetState(fleet=fleet))
     world.folds[fleet] = state = await refresh(world, known)
@@ -81,18 +89,27 @@ async def entries(world: World, fleet: FleetId) -> Sequence[Entry]:
 
 
 async def refresh(world: World, state: FleetState) -> FleetState:
-    """Return the fold that ``state`` has become: for whoever looks again and again."""
+    """
+    Return the fold that ``state`` has become: for whoever looks again and again.
+
+    Raises OperatingError (11) where the journal can't be read, or was rolled back to before the
+    end of ``state``: then nothing may be built on that.
+    """
     try:
-        news = await world.store.read(state.fleet, state.head)
+        news = await world.store.read(state.fleet, state.known)
+    except RolledBack as error:
+        world.folds.pop(state.fleet, None)
+        reseed = f"aimctl reseed --fleet {state.fleet} --dry-run"
+        raise unreachable(str(error), next_command=reseed) from error
     except StoreUnavailable as error:
         raise unreachable(f"the store can't be read: {error}") from error
     return fold(state, news)
 
 
-def unreachable(message: str) -> OperatingError:
+def unreachable(message: str, next_command: str = "aimctl doctor") -> OperatingError:
     """Make the error of a store or broker that is away: nothing was begun."""
     return OperatingError(
-        f"{message}; nothing was begun", exit_code=Exit.UNREACHABLE, next_command="aimctl doctor"
+        f"{message}; nothing was begun", exit_code=Exit.UNREACHABLE, next_command=next_command
     )
 
 
@@ -167,7 +184,7 @@ async def append(
     point = "append:" + "+".join(record.kind for record in records)
     world.faults.hit(f"{point}:before")
     try:
-        entries = await world.store.append(state.fleet, state.head, records)
+        entries = await world.store.append(state.fleet, state.known, records)
     except Conflict:
         return None
     except OutcomeUnknown:
@@ -188,7 +205,7 @@ async def _whether_ours(
     OperatingError (12) where that can't be read: then nobody knows.
     """
     try:
-        stored = await world.store.read(state.fleet, state.head)
+        stored = await world.store.read(state.fleet, state.known)
     except StoreUnavailable as error:
         raise OperatingError(
             f"outcome unknown: the store went away as it was written to: {error}",

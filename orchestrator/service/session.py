@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, get_args
 
 from orchestrator.driver import Driver
 from orchestrator.locksmith.keeper import Keeper, Lost
-from orchestrator.ports import Reconnected, StoreUnavailable, Transport
+from orchestrator.ports import Reconnected, RolledBack, StoreUnavailable, Transport
 from orchestrator.protocol.coordinator import FINAL, Coordinator, Phase
 from orchestrator.protocol.messages import DeviceMessage, Hello
 from orchestrator.protocol.orchestration import (
@@ -29,8 +29,10 @@ from orchestrator.protocol.orchestration import (
     Journaled,
     LeaseLost,
     Push,
+    StoreLost,
     Tick,
 )
+from orchestrator.protocol.ready import Level, notice
 from orchestrator.protocol.records import Decided
 from orchestrator.service.host import CoordinatorHost
 from orchestrator.service.world import World
@@ -156,9 +158,17 @@ class Session:
             await self._read_news()
 
     async def _read_news(self) -> bool:
-        """Read what the fold lacks; false where the journal can't be read."""
+        """
+        Read what the fold lacks; false where the journal can't be read.
+
+        Where the store was rolled back the coordinator stops: no device may hear what it knows.
+        """
         try:
-            entries = await self._world.store.read(self._fleet, self._coordinator.state.head)
+            entries = await self._world.store.read(self._fleet, self._coordinator.state.known)
+        except RolledBack as error:
+            self._world.audience.tell(notice(Level.ERROR, "rolled-back", why=str(error)))
+            self._driver.tell(StoreLost())
+            return False
         except StoreUnavailable:
             return False
         if entries:

@@ -19,8 +19,17 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from orchestrator.errors import Exit, OperatingError
+from orchestrator.ports import Conflict, RolledBack
 from orchestrator.protocol.errors import ProtocolMisuse, require
-from orchestrator.protocol.records import Decided, Entry, LockRequested, LockTaken, Record
+from orchestrator.protocol.records import (
+    START,
+    Decided,
+    Entry,
+    Head,
+    LockRequested,
+    LockTaken,
+    Record,
+)
 from orchestrator.protocol.types import (
     BLOB_BYTES_MAX,
     FLEET_DEVICES_MAX,
@@ -58,6 +67,10 @@ class Row:
     def decides(self) -> TxnId | None:
         """The transaction whose fate this row is, if it is one."""
         return self.record.txn if isinstance(self.record, Decided) else None
+
+
+Stored = tuple[int, float, object]
+"""A row as it is read: index, UTC in s, text."""
 
 
 def encode_rows(records: Sequence[Record]) -> tuple[Row, ...]:
@@ -107,20 +120,65 @@ def decode_record(text: object, fleet: FleetId, index: int) -> Record:
         raise damaged(f"record {index} of fleet {fleet}", _causes(error)) from error
 
 
-def decode_entries(
-    fleet: FleetId, after: int, rows: Sequence[tuple[int, float, object]]
-) -> list[Entry]:
+def decode_entries(fleet: FleetId, after: Head, rows: Sequence[Stored]) -> list[Entry]:
     """
-    Return the entries of ``rows`` (index, at, text), which were read in order after ``after``.
+    Return the entries after the head ``after``; ``rows`` were read in order from its own row on.
 
-    Raises OperatingError at the first row that does not decode or is missing.
+    The row of ``after`` is compared and not decoded. Raises RolledBack where it is another one or
+    none, OperatingError at the first row after it that does not decode or is missing.
     """
+    if after != START:
+        if not rows or head_of(rows[0]) != after:
+            raise RolledBack(_gone(fleet, after))
+        rows = rows[1:]
     entries: list[Entry] = []
-    for expected, (index, at, text) in enumerate(rows, start=after + 1):
+    for expected, (index, at, text) in enumerate(rows, start=after.index + 1):
         if index != expected:
             raise damaged(f"record {expected} of fleet {fleet}", f"{index} is in its place")
-        entries.append(Entry(index=index, at=at, record=decode_record(text, fleet, index)))
+        record = decode_record(text, fleet, index)
+        entries.append(Entry(index=index, at=at, record=record, mark=_mark(at, text)))
     return entries
+
+
+def place_entries(rows: Sequence[Row], after: Head, at: float) -> list[Entry]:
+    """Return the entries that ``rows`` are when they are appended at the head ``after``."""
+    return [
+        Entry(index=index, at=at, record=row.record, mark=_mark(at, row.text))
+        for index, row in enumerate(rows, start=after.index + 1)
+    ]
+
+
+def head_of(row: Stored | None) -> Head:
+    """Return the head of a journal whose last row is ``row``, ``None`` where it has none."""
+    if row is None:
+        return START
+    index, at, text = row
+    return Head(index=index, mark=_mark(at, text))
+
+
+def compare_head(fleet: FleetId, found: Head, expected: Head) -> None:
+    """Raise Conflict unless an append at ``expected`` follows what its writer has read."""
+    if found.index != expected.index:
+        raise Conflict(f"fleet {fleet}: the head is {found.index}, not {expected.index}")
+    if found != expected:
+        raise Conflict(_gone(fleet, expected))
+
+
+def _mark(at: float, text: object) -> str:
+    """
+    Return what tells a row from any other that could stand in its place: its SHA-256.
+
+    Of what is stored already, so that no schema has a column for it; every bit of ``at`` counts,
+    since after a rollback the same process may well append the same record again.
+    """
+    return hashlib.sha256(f"{float(at).hex()} {text}".encode()).hexdigest()
+
+
+def _gone(fleet: FleetId, known: Head) -> str:
+    return (
+        f"fleet {fleet}: entry {known.index} of the journal is not the one that was read: "
+        "the store was rolled back"
+    )
 
 
 def encode_owner(owner: Owner) -> str:
@@ -208,7 +266,9 @@ def _refuse(why: str) -> NoReturn:
 
 def _require_owner(owner: Owner) -> None:
     """Refuse what has no named owner (I22); the database has the same rule for itself."""
-    named = owner.user and owner.host and owner.program and owner.pid > 0
+    # No further than SQLite's JSON reads: a name that begins with NUL is none there.
+    names = [text.partition("\0")[0] for text in (owner.user, owner.host, owner.program)]
+    named = all(names) and owner.pid > 0
     require(
         named, f"I22: the owner of a lock or of a place in its queue must be named, not {owner!r}"
     )

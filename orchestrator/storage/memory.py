@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Stamp, StoreUnavailable
+from orchestrator.ports import Claim, Lease, OutcomeUnknown, Stamp, StoreUnavailable
 from orchestrator.protocol.errors import require
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import Digest, Epoch, FleetId, Owner, TxnId
 from orchestrator.storage import codec
 from orchestrator.storage.leases import (
@@ -163,29 +163,26 @@ class MemoryStore:
 
     # ---- the port ---------------------------------------------------------------------------
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
-        """Return the entries with ``index > after``, in order; raise OperatingError at damage."""
+    async def read(self, fleet: FleetId, after: Head = START) -> Sequence[Entry]:
+        """
+        Return the entries after the head ``after``, in order.
+
+        Raises RolledBack where that head is not in the journal, OperatingError at damage.
+        """
         lines = self._image().journals.get(fleet, ())
-        rows = [
-            (index, at, text)
-            for index, (at, text) in enumerate(lines[max(after, 0) :], start=max(after, 0) + 1)
-        ]
-        return codec.decode_entries(fleet, max(after, 0), rows)
+        return codec.decode_entries(fleet, after, _rows_from(lines, after.index))
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
         """Append ``records`` atomically and return their entries; see the port for the errors."""
         rows = codec.encode_rows(records)
         image = self._image()
         lines = image.journals.get(fleet, ())
-        if len(lines) != expected_head:
-            raise Conflict(f"fleet {fleet}: the head is {len(lines)}, not {expected_head}")
+        last = _rows_from(lines, len(lines))
+        codec.compare_head(fleet, codec.head_of(last[0] if last else None), expected)
         stamp = self._stamp()
-        entries = [
-            Entry(index=index, at=stamp.utc_s, record=row.record)
-            for index, row in enumerate(rows, start=expected_head + 1)
-        ]
+        entries = codec.place_entries(rows, expected, stamp.utc_s)
         written = (*lines, *((stamp.utc_s, row.text) for row in rows))
         decided = _decided(image, fleet, rows)
         image = replace(
@@ -268,6 +265,12 @@ class MemoryStore:
             self.disk.write(image)
         except OutcomeUnknown as unknown:
             raise StoreUnavailable(str(unknown)) from unknown
+
+
+def _rows_from(lines: Sequence[_Line], index: int) -> list[codec.Stored]:
+    """Return the rows from ``index`` (from 1) on, that one included."""
+    first = max(index, 1)
+    return [(first + n, at, text) for n, (at, text) in enumerate(lines[first - 1 :])]
 
 
 def _decided(

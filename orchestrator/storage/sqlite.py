@@ -7,6 +7,10 @@ does not sync at COMMIT, and a power failure may roll back what was acknowledged
 check, a write, ``COMMIT``: a failure before COMMIT has written nothing, a failure *of* COMMIT is
 of unknown outcome, since the frames may be in the log already.
 
+Who has the file open and finds another in its place is refused, by its inode. A backup that was
+copied *into* the file is told by the marks of its entries, as in every store: see
+:class:`orchestrator.ports.Journal`.
+
 The methods are coroutines for the port's sake and never wait: transactions are short, and
 threads would make simulated runs differ from one another. Only a writer of another process can
 hold one up, for ``busy_timeout_s`` at most.
@@ -21,9 +25,9 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from orchestrator.errors import Exit, OperatingError
-from orchestrator.ports import Claim, Conflict, Lease, OutcomeUnknown, Stamp, StoreUnavailable
+from orchestrator.ports import Claim, Lease, OutcomeUnknown, Stamp, StoreUnavailable
 from orchestrator.protocol.errors import InvariantViolation
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import Digest, FleetId, Owner
 from orchestrator.storage import codec, lease_rows
 from orchestrator.storage.leases import Boot, lease_changes, no_boot, read_stamp
@@ -94,13 +98,18 @@ class SqliteStore:
         self._identity = self._medium.identity(self._path)
         self._connection = self._connect()
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Sequence[Entry]:
-        """Return the entries with ``index > after``, in order; raise OperatingError at damage."""
-        sql = "SELECT idx, at, record FROM journal WHERE fleet = ? AND idx > ? ORDER BY idx"
-        return codec.decode_entries(fleet, after, self._select(sql, fleet, after))
+    async def read(self, fleet: FleetId, after: Head = START) -> Sequence[Entry]:
+        """
+        Return the entries after the head ``after``, in order.
+
+        Raises RolledBack where that head is not in the journal, OperatingError at damage.
+        """
+        # With the entry that is known, in one statement: both are of one snapshot.
+        sql = "SELECT idx, at, record FROM journal WHERE fleet = ? AND idx >= ? ORDER BY idx"
+        return codec.decode_entries(fleet, after, self._select(sql, fleet, after.index))
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
         """
         Append ``records`` in one durable transaction and return their entries.
@@ -112,12 +121,9 @@ class SqliteStore:
         rows = codec.encode_rows(records)
         codec.decisions(rows)
         stamp = self._stamp()
-        entries = [
-            Entry(index=index, at=stamp.utc_s, record=row.record)
-            for index, row in enumerate(rows, start=expected_head + 1)
-        ]
+        entries = codec.place_entries(rows, expected, stamp.utc_s)
         with self._transaction(lost=OutcomeUnknown) as connection:
-            _check_head(connection, fleet, expected_head)
+            codec.compare_head(fleet, _head(connection, fleet), expected)
             connection.executemany(
                 "INSERT INTO journal (fleet, idx, at, kind, record) VALUES (?, ?, ?, ?, ?)",
                 [
@@ -284,11 +290,9 @@ class SqliteStore:
             raise StoreUnavailable(f"{self._path}: {_why(error)}") from error
 
 
-def _check_head(connection: Connection, fleet: FleetId, expected: int) -> None:
-    sql = "SELECT coalesce(max(idx), 0) FROM journal WHERE fleet = ?"
-    head = connection.execute(sql, (fleet,)).fetchone()[0]
-    if head != expected:
-        raise Conflict(f"fleet {fleet}: the head is {head}, not {expected}")
+def _head(connection: Connection, fleet: FleetId) -> Head:
+    sql = "SELECT idx, at, record FROM journal WHERE fleet = ? ORDER BY idx DESC LIMIT 1"
+    return codec.head_of(connection.execute(sql, (fleet,)).fetchone())
 
 
 def _require_sqlite() -> None:

@@ -13,9 +13,8 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.errors import Exit
-from orchestrator.ports import StoreUnavailable
-from orchestrator.protocol.types import FleetId
+from orchestrator.errors import Exit, OperatingError
+from orchestrator.protocol.fleet import FleetState
 from orchestrator.service import locks, reading, story
 from orchestrator.service.parts import LockPart
 from orchestrator.web.api import SOON_S, Api, Fleet, while_there, within
@@ -108,10 +107,11 @@ def waiting_routes(api: Api) -> APIRouter:
         record's index: a client that reconnects with `Last-Event-ID` misses nothing.
         """
         name, _ = await api.facts(fleet)
-        after = await _begin(api, name, asked.after, last_event_id)
+        known = await locks.read_fleet(api.world, name)
+        after = _begin(known, asked.after, last_event_id)
         if EVENTS in request.headers.get("accept", ""):
-            return StreamingResponse(_events(api, name, after), media_type=EVENTS)
-        news = await while_there(request, _news(api, name, after, asked.timeout_s))
+            return StreamingResponse(_events(api, known, after), media_type=EVENTS)
+        news = await while_there(request, _news(api, known, after, asked.timeout_s))
         if news is None:
             raise gone()
         return news
@@ -134,9 +134,9 @@ def _entry(line: story.Line) -> EntryPart:
 # --- watching -----------------------------------------------------------------------------------
 
 
-async def _begin(api: Api, fleet: FleetId, after: int | None, last_event_id: str | None) -> int:
+def _begin(known: FleetState, after: int | None, last_event_id: str | None) -> int:
     """Return the index from which to watch. Raises Refusal for one that does not exist yet."""
-    head = (await locks.read_fleet(api.world, fleet)).head
+    fleet, head = known.fleet, known.head
     asked = int(last_event_id) if last_event_id else after
     if asked is not None and asked > head:
         raise Refusal(
@@ -150,34 +150,36 @@ async def _begin(api: Api, fleet: FleetId, after: int | None, last_event_id: str
     return head if asked is None else asked
 
 
-async def _news(api: Api, fleet: FleetId, after: int, timeout_s: float) -> WatchDocument:
-    clock = api.world.clock
+async def _news(api: Api, known: FleetState, after: int, timeout_s: float) -> WatchDocument:
+    clock, fleet = api.world.clock, known.fleet
     until = clock.monotonic() + timeout_s
-    while not await api.world.store.read(fleet, after) and clock.monotonic() < until:
+    while known.head <= after and clock.monotonic() < until:
         await clock.sleep(min(LOOK_S, max(0.0, until - clock.monotonic())))
-    state = await locks.read_fleet(api.world, fleet)
-    view = await locks.look(api.world, state)
+        known = await locks.refresh(api.world, known)
+    view = await locks.look(api.world, known)
     # The story is read after the lock: cut it there, so that both are of one moment.
-    lines = (await story.history(api.world, fleet))[: state.head]
+    lines = (await story.history(api.world, fleet))[: known.head]
     entries, more = _page(lines, after, HISTORY_MAX)
     head = entries[-1].index if entries else after
     lock = LockPart.model_validate(view.document())
     return WatchDocument(fleet=fleet, head=head, entries=entries, more=more, lock=lock)
 
 
-async def _events(api: Api, fleet: FleetId, after: int) -> AsyncIterator[bytes]:
+async def _events(api: Api, known: FleetState, after: int) -> AsyncIterator[bytes]:
     """
     Yield an event for each new record, for ever.
 
-    A store that goes away ends the stream: the client comes back with the last id it has heard.
+    A store that goes away or was rolled back ends the stream: the client comes back with the last
+    id it has heard.
     """
     clock = api.world.clock
     yield KEEPALIVE_COMMENT  # so that the client knows at once that it is heard
     spoke = clock.monotonic()
     while True:
         try:
-            lines = await _lines_after(api, fleet, after)
-        except StoreUnavailable:
+            known = await locks.refresh(api.world, known)
+            lines = await _lines_after(api, known, after)
+        except OperatingError:
             return
         for line in lines:
             yield _event(line)
@@ -188,11 +190,11 @@ async def _events(api: Api, fleet: FleetId, after: int) -> AsyncIterator[bytes]:
         await clock.sleep(LOOK_S)
 
 
-async def _lines_after(api: Api, fleet: FleetId, after: int) -> Sequence[story.Line]:
+async def _lines_after(api: Api, known: FleetState, after: int) -> Sequence[story.Line]:
     """Return what is new; the whole story is told only where there is something."""
-    if not await api.world.store.read(fleet, after):
+    if known.head <= after:
         return ()
-    return (await story.history(api.world, fleet))[after:]
+    return (await story.history(api.world, known.fleet))[after:]
 
 
 def _event(line: story.Line) -> bytes:

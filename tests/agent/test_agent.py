@@ -11,6 +11,7 @@ import pytest
 from drone_sim.disk import everything_survives, nothing_survives
 from orchestrator.agent import Agent, AgentPorts
 from orchestrator.agent.device import fits_hardware
+from orchestrator.agent.host import TRY_AGAIN_S
 from orchestrator.ports import TransportUnavailable
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.messages import Hello, Message, Vote
@@ -301,6 +302,37 @@ async def test_a_hold_ends_a_resume_that_hangs() -> None:
         again = await boss.prepare(2, OLD, window_s=0.5)
         await boss.votes(again.txn)
         await until(lambda: world.controller.told[-1] == "hold")
+
+
+async def test_a_refused_resume_is_tried_again_until_it_is_obeyed() -> None:
+    """The device has said that it operates: it would hover for nothing, and nobody would know."""
+    world = World()
+    world.controller.refusing["resume"] = 7
+    async with world.orchestrator() as boss, world.device():
+        await boss.push(1, NEW)
+        await until(lambda: world.controller.told.count("resume 1") == 8)
+    assert 7 == world.told.events.count("resume-failed")
+
+
+class Napping(Quick):
+    """Nobody wakes who sleeps for as long as the first pause of whoever tells a controller."""
+
+    async def sleep(self, delay_s: float) -> None:
+        if delay_s == TRY_AGAIN_S:
+            await asyncio.Event().wait()
+
+
+async def test_a_hold_ends_the_pause_of_a_refused_resume() -> None:
+    """It may aim though its hook has failed: it is told to hold now, not to aim once more."""
+    world = World(clock=Napping())
+    world.controller.refusing["resume"] = 1
+    async with world.orchestrator() as boss, world.device():
+        await boss.push(1, NEW)
+        await until(lambda: "resume 1" in world.controller.told)
+        again = await boss.prepare(2, OLD, window_s=0.5)
+        await boss.votes(again.txn)
+        await until(lambda: world.controller.told[-1] == "hold")
+    assert 1 == world.controller.told.count("resume 1")
 
 
 # --- the shell --------------------------------------------------------------------------------

@@ -228,6 +228,22 @@ async def test_crash_at_every_seam_of_an_activation(choose: Choose) -> None:
     assert 5 == seam, "make, write, sync, rename, sync"
 
 
+async def test_an_activation_that_could_not_be_synced_is_written_anew() -> None:
+    """It is there to be read, and a second sync says yes: after a power loss it would be gone."""
+    disk, home = CrashDisk(), Path("/device")
+    disk.make_directory(home)
+    hooked = FileAndHook(
+        fleet=FLEET, device=DEVICE, active=home / CONFIG, disk=disk, offload=inline
+    )
+    disk.fail_at = disk.seams + 4
+    with pytest.raises(DiskError):
+        await hooked.activate(activation(1), config(1))
+    await hooked.activate(activation(1), config(1))
+    disk.cut_power()
+    disk.reboot()
+    assert config(1) == disk.read(home / CONFIG, 10_000)
+
+
 async def crash_in_activation(seam: int, choose: Choose) -> bool:
     """Lose power at one seam of the second activation; false where it had ended before."""
     disk, home = CrashDisk(), Path("/device")

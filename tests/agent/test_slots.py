@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,13 +199,68 @@ def test_staged_bytes_of_a_vote_that_was_never_stored_go() -> None:
 
 
 def test_staging_is_idempotent() -> None:
-    """Staged again, a configuration is there once; its name is synced each time."""
+    """Staged again, a configuration is there once, and nothing is written."""
     disk = CrashDisk()
     slots = opened(disk)
     slots.perform(HISTORY[0])
     before = disk.seams
     slots.perform(HISTORY[0])
-    assert ["synced blobs"] == disk.trace[before:]
+    assert [] == disk.trace[before:]
+
+
+@pytest.mark.parametrize("failing", range(5))
+def test_what_a_failed_sync_has_left_is_staged_anew(failing: int) -> None:
+    """It can be read, and a second sync says yes: after a power loss it would be gone."""
+    disk = CrashDisk()
+    slots = opened(disk)
+    disk.fail_at = disk.seams + failing
+    with pytest.raises(DiskError):
+        slots.perform(HISTORY[0])
+    perform(slots, HISTORY[:2])
+    disk.cut_power()
+    disk.reboot()
+    assert config(1) == opened(disk).blob(digest_of(config(1)))
+
+
+@pytest.mark.parametrize("killed_at", range(5))
+def test_what_a_killed_agent_has_left_is_durable_before_it_is_told(killed_at: int) -> None:
+    """The next agent reads it: a power loss after that must not take it any more."""
+    disk = CrashDisk()
+    slots = opened(disk)
+    slots.perform(HISTORY[0])
+    disk.crash_at = disk.seams + killed_at
+    with suppress(PowerLost):
+        slots.perform(HISTORY[1])
+    disk.kill()
+    found = opened(disk).durable
+    disk.cut_power()
+    disk.reboot()
+    assert found == opened(disk).durable
+
+
+def test_what_a_failed_sync_has_left_is_durable_before_it_is_told() -> None:
+    """An agent that was refused, and then killed, leaves a name that no sync makes durable."""
+    disk = CrashDisk()
+    slots = opened(disk)
+    slots.perform(HISTORY[0])
+    disk.fail_at = disk.seams + 4
+    with pytest.raises(DiskError):
+        slots.perform(HISTORY[1])
+    disk.kill()
+    found = opened(disk).durable
+    disk.cut_power()
+    disk.reboot()
+    assert HISTORY[1] == Save(durable=found)
+    assert found == opened(disk).durable
+
+
+def test_a_device_starts_on_a_full_disk() -> None:
+    """There is no room to write its record anew: it syncs the name, and can hold at least."""
+    disk = CrashDisk()
+    perform(opened(disk), HISTORY)
+    disk.kill()
+    disk.capacity_bytes = 0
+    assert HISTORY[-1] == Save(durable=opened(disk).durable)
 
 
 def test_bytes_are_staged_under_their_own_digest_only() -> None:

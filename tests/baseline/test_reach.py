@@ -135,7 +135,7 @@ def test_a_device_that_stands_still_is_mixed_with_nobody() -> None:
     assert found.mixed_s < 0.1
 
 
-@pytest.mark.parametrize("verb", [Verb.REFUSE, Verb.DISK_FULL, Verb.HOOK_FAILS])
+@pytest.mark.parametrize("verb", [Verb.REFUSE, Verb.DISK_FULL, Verb.DISK_FAILS, Verb.HOOK_FAILS])
 def test_what_it_can_not_take_it_takes_later(verb: Verb) -> None:
     """It runs the old one for so long, and the others do not."""
     found = pushed(act(0.0, verb, "d-2", for_s=6.0), PUSH)
@@ -239,11 +239,11 @@ def test_a_full_queue_loses_what_nobody_sends_again() -> None:
 
 
 def test_what_is_beyond_our_design_is_not_held_against_theirs() -> None:
-    """Stores and clocks do nothing; neither do our own ways out."""
+    """Stores and clocks do nothing, nor one write that fails; neither do our own ways out."""
     assert {
         *(Verb.STORE_AWAY, Verb.STORE_SLOW, Verb.STORE_LOSES_ANSWERS, Verb.STORE_RESTORED),
         *(Verb.STORE_LIES, Verb.CLOCK_STEP, Verb.CLOCK_DRIFT, Verb.DECIDE, Verb.REPLAY),
-        *(Verb.SERVE, Verb.RESEED, Verb.REQUEST_RELEASE),
+        *(Verb.SERVE, Verb.RESEED, Verb.REQUEST_RELEASE, Verb.FAIL_AT_WRITE),
     } == HARMLESS
 
 

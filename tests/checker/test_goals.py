@@ -142,6 +142,7 @@ def recovered(hand: Hand) -> None:
 def expired(hand: Hand) -> None:
     """Serve takes what is past its grace."""
     opened(hand)
+    hand.checker.process_paused(PUSHER, paused=True)
     hand.wait(31.0)
     resolved(hand, "expire")
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
+
 import pytest
 
-from drone_sim.checker.budgets import BUDGETS, Because, Terms, terms_of
+from drone_sim.checker.budgets import (
+    BUDGETS,
+    PROCESSING_S,
+    STATED_S,
+    Because,
+    Terms,
+    terms_of,
+)
 from drone_sim.checker.words import Disturbance
 from drone_sim.result import Hold
 from drone_sim.scenario.model import Act, Verb
+from orchestrator.protocol.device import Holding
 from orchestrator.protocol.lease import GRACE_S, LEASE_TTL_S
-from orchestrator.protocol.operation import RESEND_MAX_S
 from orchestrator.protocol.records import LockState
-from orchestrator.service.serving import SWEEP_S
-from tests.checker.hand import ABORT, D1, D2, PUSHER, SERVER, Hand, ids, scenario
+from tests.checker.hand import ABORT, COMMIT, D1, D2, ERROR_S, PUSHER, SERVER, Hand, ids, scenario
 
 MOMENT_S = 0.01
 
@@ -50,10 +59,30 @@ def test_every_cause_has_a_budget() -> None:
     assert all(one.recovery_s(made) >= 0 and one.says for one in BUDGETS.values())
 
 
+@pytest.mark.parametrize("name", STATED_S)
+def test_budgets_state_the_products_own_constants(name: str) -> None:
+    """A budget has its numbers for itself: whoever changes a constant states it anew here."""
+    module, _, constant = name.partition(":")
+    assert STATED_S[name] == getattr(importlib.import_module(module), constant)
+
+
 def test_the_budget_of_a_killed_orchestrator() -> None:
-    """TTL, grace and a sweep are its bulk; the numbers are the product's own."""
-    budget = BUDGETS[Verb.KILL].recovery_s(terms_of(scenario()))
-    assert LEASE_TTL_S + GRACE_S + SWEEP_S < budget < LEASE_TTL_S + GRACE_S + 6 * RESEND_MAX_S
+    """TTL 15 s, grace 15 s, a sweep 1 s and 2 s to tell again; then it is followed."""
+    made = terms_of(scenario())
+    budget_s = BUDGETS[Verb.KILL].recovery_s(made)
+    assert pytest.approx(33.0 + made.append_s + made.followed_s) == budget_s
+
+
+def test_the_budget_of_a_lost_message() -> None:
+    """Five seconds to ask again, half a second to look, three activations and 2ε: 6.6 s here."""
+    budget_s = BUDGETS[Disturbance.LOSS].recovery_s(terms_of(scenario()))
+    assert pytest.approx(5.0 + 0.5 + 4 * PROCESSING_S + 2 * ERROR_S) == budget_s
+
+
+def test_the_next_pause_is_no_longer_than_the_outage() -> None:
+    """Pauses double: after three seconds without a store a server waits for four, not fifteen."""
+    short, long = (terms_of(scenario(), lasted_s=lasted_s) for lasted_s in (3.0, 60.0))
+    assert (4.0, 15.0) == (short.back_off_s, long.back_off_s)
 
 
 def test_a_healthy_push_holds_for_two_epsilon() -> None:
@@ -89,6 +118,78 @@ def test_a_fault_excuses_while_it_lasts_and_for_its_recovery() -> None:
     assert pytest.approx(1000.0 + recovery_s) == holds(hand)[-1].budget_s
 
 
+DOUBT, ACTIVATING = Holding.DOUBT.value, Holding.ACTIVATING.value
+
+
+def undecided(hand: Hand) -> float:
+    """Begin a push that both have promised; return its hold_at."""
+    hand.take()
+    record = hand.begin(2)
+    for name in (D1, D2):
+        hand.prepare(name, record)
+    return record.timeline.hold_at
+
+
+def test_nobody_holds_before_hold_at() -> None:
+    """I28: a device in doubt operates the old version until hold_at, but for its clock's error."""
+    hand = quiet()
+    hold_at = undecided(hand)
+    hand.wait(hold_at - ERROR_S - hand.now - MOMENT_S)
+    hand.aim(D1, None, DOUBT)
+    assert {"I28"} == ids(hand)
+    hand.wait(2 * MOMENT_S)
+    hand.aim(D2, None, DOUBT)
+    assert set() == ids(hand)
+
+
+def test_nobody_waits_for_an_activation_before_hold_at() -> None:
+    """I28: who knows of the COMMIT operates the old version until hold_at, too."""
+    hand = quiet()
+    undecided(hand)
+    hand.decide(2, COMMIT)
+    hand.finish(D1, COMMIT)
+    hand.aim(D1, None, ACTIVATING)
+    assert {"I28"} == ids(hand)
+
+
+def test_who_holds_for_something_else_may_be_in_doubt_as_well() -> None:
+    """A device that has restarted knows no time yet, and can't say that hold_at is not there."""
+    hand = quiet()
+    undecided(hand)
+    hand.aim(D1, None, Holding.RESTARTED.value, DOUBT)
+    assert set() == ids(hand)
+
+
+def test_who_aims_by_a_wrong_clock_may_hold_early() -> None:
+    """I19: a device whose bound is wrong holds when it believes that it is time."""
+    hand = quiet()
+    undecided(hand)
+    hand.checker.clock_lied(D1)
+    hand.aim(D1, None, DOUBT)
+    assert set() == ids(hand)
+
+
+def test_a_push_over_a_hold_excuses_no_longer_than_a_push() -> None:
+    """Who holds as a push goes over it activates at activate_at, as everybody does."""
+    hand = quiet()
+    hand.strike(Verb.REFUSE, D1)
+    hand.aim(D1, None)
+    hand.wait(BUDGETS[Verb.REFUSE].recovery_s(terms(hand)) - 0.5)
+    hand.take()
+    record = hand.begin(2)
+    outlast(hand, record.timeline.activate_at - hand.now + terms(hand).healthy_s, "I28")
+
+
+def test_who_aims_has_not_waited_for_somebody() -> None:
+    """That nobody has answered excuses no hold that begins after somebody does."""
+    hand = quiet()
+    hand.checker.process_ended(SERVER)
+    hand.wait(10.0)
+    hand.checker.process_started("serve", SERVER, Verb.SERVE)
+    hand.aim(D1, None)
+    outlast(hand, terms(hand).healthy_s, "I28")
+
+
 def test_somebody_elses_fault() -> None:
     """A fault excuses its targets, and nobody else."""
     hand = quiet()
@@ -103,7 +204,8 @@ def test_a_fault_of_everybody(target: tuple[str, ...]) -> None:
     hand = quiet()
     hand.strike(Verb.CUT, *target)
     hand.aim(D1, None)
-    outlast(hand, BUDGETS[Verb.CUT].recovery_s(terms(hand)), "I28")
+    short = replace(terms(hand), lasted_s=0.0)
+    outlast(hand, BUDGETS[Verb.CUT].recovery_s(short), "I28")
 
 
 def test_a_lost_message() -> None:
@@ -136,7 +238,8 @@ def test_a_paused_server_answers_nobody() -> None:
     hand.checker.process_started("keep", PUSHER, Verb.HOLD_LOCK)
     hand.take(PUSHER)
     hand.aim(D1, None)
-    hand.wait(1000.0)
+    hand.wait(15.0)
+    hand.checker.renewed(hand.fleet.lock.epoch, PUSHER)
     hand.checker.process_paused(SERVER, paused=False)
     outlast(hand, terms(hand).rejoined_s, "I28")
 
@@ -206,3 +309,14 @@ def test_a_hold_that_lasts_is_among_the_figures() -> None:
     lasting = holds(hand)[-1]
     assert D1 == lasting.device
     assert pytest.approx(0.2) == lasting.lasted_s
+
+
+def test_who_aimed_on_an_aborted_word_alone_has_nothing_to_aim_with() -> None:
+    """A device without any version, whose word was overruled, need not aim again."""
+    hand = Hand()
+    hand.aim(D1, 1)
+    hand.aim(D1, None, Holding.NEW)
+    assert [D1] == [hold.device for hold in holds(hand)]
+    hand.store(D1, last_seq=1)
+    hand.checker.now_s += 1000.0
+    assert "I28" not in ids(hand)

@@ -156,6 +156,7 @@ def test_taken_before_the_grace_is_over(purpose: str) -> None:
     hand.take()
     hand.wait(5.0)
     hand.checker.renewed(hand.fleet.lock.epoch, PUSHER)
+    hand.checker.process_paused(PUSHER, paused=True)
     hand.wait(LIFE_S - 1.0)
     resolving(hand, FAR, purpose)
     assert {"I20"} == ids(hand)
@@ -165,6 +166,7 @@ def test_taken_after_the_grace() -> None:
     """I20: a lease that is past TTL and grace may be taken."""
     hand = Hand().steady()
     hand.take()
+    hand.checker.process_paused(PUSHER, paused=True)
     hand.wait(LIFE_S + 0.1)
     resolving(hand, FAR, "expire")
     assert set() == ids(hand)
@@ -174,6 +176,7 @@ def test_a_restart_of_the_manager_counts() -> None:
     """I20: after a restart of the lock manager every lease has a fresh TTL."""
     hand = Hand().steady()
     hand.take()
+    hand.checker.process_paused(PUSHER, paused=True)
     hand.wait(LIFE_S - 1.0)
     hand.checker.manager_restarted()
     hand.wait(2.0)

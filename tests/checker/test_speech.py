@@ -189,6 +189,49 @@ def test_catch_up_to_what_is_committed() -> None:
     assert {"I13"} == ids(hand)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"activate_at": 0.0}, {"config": "another.toml"}, {"last_seq": 9}],
+    ids=["instant", "config", "last-seq"],
+)
+def test_catch_up_says_what_the_journal_has(changes: dict[str, Any]) -> None:
+    """K: CATCH-UP carries the version's own instant and name, and the fleet's last_seq."""
+    hand = Hand().steady()
+    message = answers.catch_up(hand.fleet, D1)
+    assert message is not None
+    hand.say("serve", replace(message, **changes), D1)
+    assert {"I13"} == ids(hand)
+
+
+def test_catch_up_with_the_instant_of_another_version() -> None:
+    """K: the activate_at of the version before would let it begin ahead of the others."""
+    hand = Hand().steady()
+    before = answers.catch_up(hand.fleet, D1)
+    hand.push(2)
+    message = answers.catch_up(hand.fleet, D1)
+    assert message is not None
+    assert before is not None
+    hand.say("serve", message, D1)
+    assert set() == ids(hand)
+    hand.say("serve", replace(message, activate_at=before.activate_at), D1)
+    assert {"I13"} == ids(hand)
+
+
+def test_catch_up_after_an_abort() -> None:
+    """K: last_seq counts what was aborted since, under the epoch that the message names."""
+    hand = Hand().steady()
+    hand.take()
+    hand.begin(2)
+    hand.decide(2, ABORT)
+    message = answers.catch_up(hand.fleet, D1)
+    assert message is not None
+    assert 2 == message.last_seq
+    hand.say("serve", message, D1)
+    assert set() == ids(hand)
+    hand.say("serve", replace(message, last_seq=7), D1)
+    assert {"I13"} == ids(hand)
+
+
 def test_a_word_after_its_record() -> None:
     """H': HEURISTIC is sent when a person's word for this device is in the journal."""
     hand = Hand().steady()

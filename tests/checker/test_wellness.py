@@ -10,7 +10,7 @@ from drone_sim.cores import samples
 from orchestrator.protocol import lease
 from orchestrator.protocol.records import HeuristicDecided, LockRequested, Retired
 from orchestrator.protocol.types import Ticket
-from tests.checker.hand import ABORT, COMMIT, D1, D2, OTHER, Hand, found, ids
+from tests.checker.hand import ABORT, COMMIT, D1, D2, OTHER, SERVER, Hand, found, ids
 
 
 def well(hand: Hand) -> set[str]:
@@ -145,9 +145,19 @@ def test_a_restore_that_nobody_could_notice() -> None:
 def test_not_well_in_time() -> None:
     """I6: looking finds out when the time is over, also where nobody asks."""
     hand = Hand(liveness_s=30.0).steady()
-    hand.take()
+    hand.take(SERVER)
     hand.checker.begin_liveness()
     hand.wait(29.0)
+    hand.checker.now_s += 2.0
+    assert {"I6"} == ids(hand)
+
+
+def test_no_scenario_has_longer_than_a_minute() -> None:
+    """I6: the bound is stated here, a scenario may only ask for less."""
+    hand = Hand(liveness_s=600.0).steady()
+    hand.take(SERVER)
+    hand.checker.begin_liveness()
+    hand.wait(59.0)
     hand.checker.now_s += 2.0
     assert {"I6"} == ids(hand)
 
@@ -157,7 +167,7 @@ def test_once_well_is_enough() -> None:
     hand = Hand(liveness_s=30.0).steady()
     hand.checker.begin_liveness()
     assert () == hand.checker.unwell()
-    hand.take()
+    hand.take(SERVER)
     hand.wait(40.0)
     assert set() == ids(hand)
 

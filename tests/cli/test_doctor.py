@@ -292,9 +292,8 @@ async def test_a_broken_journal_is_told_and_not_built_on(desk: Desk) -> None:
     """No diagnosis is made of it; the next command looks at it."""
     async with fleet_of(1) as fleet:
         await push(fleet.world(), order(0, OLD, list(fleet.drones)))
-        (first, *_) = await fleet.store.read(FLEET)
-        head = len(await fleet.store.read(FLEET))
-        await fleet.store.append(FLEET, head, (first.record,))
+        first, *_, last = await fleet.store.read(FLEET)
+        await fleet.store.append(FLEET, last.head, (first.record,))
         code = await doctor(context=desk.context(fleet, "json"))
         document = desk.ran(code).document
     assert (1, [], "aimctl history --fleet hazard-12") == (

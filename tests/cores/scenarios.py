@@ -9,7 +9,7 @@ from typing import Any, Final
 from drone_sim.checker import Checker
 from drone_sim.cores import engine
 from drone_sim.cores.engine import Engine
-from drone_sim.cores.town import START_S
+from drone_sim.cores.town import START_S, Setup
 from drone_sim.result import Crash, Result
 from drone_sim.scenario.model import Act, Link, Pace, Scenario, SimulatedDevice, Verb
 from drone_sim.trace import Event, Kind, Trace
@@ -51,7 +51,7 @@ def played(story: Scenario, *crashes: Crash) -> tuple[Result, list[Event]]:
 def stopped(story: Scenario, until_s: float) -> Engine:
     """Play a scenario up to an instant of the story, and stop there."""
     checker = Checker(story, utc_at_start_s=START_S)
-    town = Engine(story, checker=checker)
+    town = Engine(Setup(scenario=story, checker=checker))
     town.begin_story()
     town.begin_acts()
     town.run_until(START_S + until_s)

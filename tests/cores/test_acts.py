@@ -68,6 +68,8 @@ EACH: Final[Mapping[Verb, Act]] = {
         act(1.1, Verb.REPLACE, D1),
         act(1.1, Verb.SUSPEND, D1, for_s=1.0),
         act(1.0, Verb.DISK_FULL, D1, for_s=1.0),
+        act(1.0, Verb.DISK_FAILS, D1, for_s=1.0),
+        act(1.0, Verb.FAIL_AT_WRITE, D1, amount=6),
         act(1.0, Verb.DISK_SLOW, D1, amount=0.1, for_s=1.0),
         act(1.0, Verb.DISK_LIES, D1, for_s=0.1),
         act(1.1, Verb.DAMAGE, D1),

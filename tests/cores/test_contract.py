@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,12 +11,16 @@ from typing import Any
 import pytest
 
 from drone_sim.cores import samples
+from drone_sim.cores.executor import Executor
+from drone_sim.shells.loop import simulate
+from orchestrator.driver import LOOK_AGAIN_S, Driver
 from orchestrator.protocol import device as dev
 from orchestrator.protocol import orchestration as orc
 from orchestrator.protocol.messages import Fence
 from orchestrator.protocol.participant import Participant
+from orchestrator.protocol.ready import Ready, Send
 from orchestrator.protocol.types import Outcome
-from tests.cores.hosts import Script, Told, driven, executed
+from tests.cores.hosts import Script, Silence, Told, driven, executed
 from tests.protocol import one_desk, one_device
 
 DISK_S = 0.004
@@ -33,6 +38,8 @@ def ended(effect: Any) -> Any:
         return dev.Checked(txn=effect.txn, digest=effect.digest, reasons=())
     if isinstance(effect, dev.Activate):
         return dev.Activated(version=effect.version)
+    if isinstance(effect, dev.Hold):
+        return dev.Held()
     return None
 
 
@@ -192,3 +199,82 @@ def test_a_transcript_shows_a_broken_executor() -> None:
 
 def _never(write: Callable[[Sequence[Any]], tuple[float, Any]], writes: Sequence[Any]) -> Any:
     return 100.0, write(writes)[1]
+
+
+# --- a clock that is set back -------------------------------------------------------------------
+
+
+class _Waiting:
+    """A core that asks to be woken once, and counts its ticks."""
+
+    def __init__(self, wake_at: float) -> None:
+        self.wake_at = wake_at
+        self.ticks = 0
+
+    def step(self, event: str, _now: float) -> Ready[str, str]:
+        self.ticks += event == "tick"
+        return Ready(wake_at=self.wake_at)
+
+
+class _Watch:
+    """A host whose clock reads what it is told to."""
+
+    def __init__(self, reads: float) -> None:
+        self.reads = reads
+
+    def now(self) -> float:
+        return self.reads
+
+    def write(self, _writes: Sequence[str]) -> str | None:
+        return None
+
+    def send(self, _send: Send) -> None:
+        """Take what nobody sends here."""
+
+    def start(self, _effect: str) -> None:
+        """Take what nobody starts here."""
+
+
+class _AwaitedWatch(_Watch):
+    async def write(self, _writes: Sequence[str]) -> str:  # type: ignore[override]
+        return ""
+
+    async def send(self, _send: Send) -> None:  # type: ignore[override]
+        """Take what nobody sends here."""
+
+
+@pytest.mark.parametrize(("reads", "ticks"), [(99.0, 1), (100.0, 0), (129.0, 0), (130.0, 1)])
+def test_a_clock_that_is_set_back_wakes_a_core(reads: float, ticks: int) -> None:
+    """
+    What it has put off by the old reading may be further away than any pause: it looks anew.
+
+    The driver and the executor alike; nobody is woken early by a clock that goes on.
+    """
+    core, watch = _Waiting(130.0), _Watch(100.0)
+    executor: Executor[str, str, str] = Executor(
+        core, watch, tick=lambda: "tick", on_step=lambda _event, _ready: None
+    )
+    executor.tell("start")
+    watch.reads = reads
+    executor.wake()
+    assert (ticks, ticks) == (core.ticks, _driven_ticks(reads))
+
+
+def _driven_ticks(reads: float) -> int:
+    """Count the ticks of a driver within the time in which it looks at the clock once more."""
+    core, watch = _Waiting(130.0), _AwaitedWatch(100.0)
+
+    async def play() -> None:
+        driver: Driver[str, str, str] = Driver(
+            core, watch, tick=lambda: "tick", audience=Silence()
+        )
+        driver.tell("start")
+        running = asyncio.ensure_future(driver.run(until=lambda: core.ticks > 0))
+        await asyncio.sleep(LOOK_AGAIN_S / 2)
+        watch.reads = reads
+        await asyncio.sleep(LOOK_AGAIN_S)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    simulate(play())
+    return core.ticks

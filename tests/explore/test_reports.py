@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drone_sim.disk import CrashDisk, PowerLost, everything_survives
-from drone_sim.report.files import write_whole
+from drone_sim.report.files import require_writable, write_whole
 from drone_sim.report.github import (
     ANNOTATIONS_MAX,
     SUMMARY_BYTES_MAX,
@@ -213,3 +213,54 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(OperatingError, match="nowhere") as refused:
         write_whole(tmp_path / "nowhere" / "r.xml", "x")
     assert "directory that exists" in (refused.value.next_command or "")
+
+
+# --- before anything is played ------------------------------------------------------------------
+
+
+def refused(path: Path, disk: CrashDisk | None = None) -> tuple[str, str | None]:
+    """Return why a report can't be written, and what to do."""
+    with pytest.raises(OperatingError) as caught:
+        require_writable(path, "--html", disk)
+    assert Exit.USAGE == caught.value.exit_code
+    return caught.value.message, caught.value.next_command
+
+
+def test_a_report_that_can_be_written_leaves_no_trace(tmp_path: Path) -> None:
+    """Neither beside it nor in it."""
+    (tmp_path / "r.xml").write_text("old")
+    for name in ("r.xml", "new.xml"):
+        require_writable(tmp_path / name, "--junit")
+    assert ["r.xml"] == [one.name for one in tmp_path.iterdir()]
+    assert "old" == (tmp_path / "r.xml").read_text()
+
+
+def test_a_directory_is_no_report(tmp_path: Path) -> None:
+    """The error says so, and names a file in it."""
+    message, following = refused(tmp_path)
+    assert f"--html {tmp_path} can't be written: it is a directory; nothing was begun" == message
+    assert f"--html {tmp_path / 'report'}" == following
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    """What a report is to be in must be one."""
+    (tmp_path / "file").touch()
+    message, _ = refused(tmp_path / "file" / "r.xml")
+    assert f"{tmp_path / 'file'} is no directory" in message
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    """In the words of the system."""
+    message, following = refused(tmp_path / ("x" * 300))
+    assert "File name too long" in message
+    assert "name another file for --html" == following
+
+
+def test_a_directory_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    """Whatever the reason is: that is seen by trying."""
+    disk = CrashDisk()
+    disk.make_directory(tmp_path)
+    disk.fail_at, disk.failure = disk.seams, "permission denied"
+    message, following = refused(tmp_path / "r.xml", disk)
+    assert "permission denied; nothing was begun" in message
+    assert f"ls -ld {tmp_path}" == following

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.locksmith.keeper import Keeper, Lost
 from orchestrator.ports import Claim, OutcomeUnknown, StoreUnavailable
-from orchestrator.protocol.records import LockRequested, LockState, LockTaken
+from orchestrator.protocol.records import Head, LockRequested, LockState, LockTaken
 from orchestrator.protocol.types import FleetId, Owner, Ticket
 from orchestrator.storage.memory import MemoryStore
 from tests.locksmith.samples import EPOCH, FLEET, OWNER
@@ -129,7 +129,7 @@ async def keep(claim: Claim = EPOCH, late_s: float = 0.0) -> Kept:
     store = Heartbeats(clock)
     taken = LockTaken(epoch=EPOCH, state=LockState.HELD, owner=OWNER, purpose="push")
     waits = LockRequested(ticket=TICKET, owner=OWNER, purpose="push")
-    await store.append(FLEET, 0, [taken, waits])
+    await store.append(FLEET, Head(), [taken, waits])
     return Kept(store, clock, claim, late_s)
 
 

@@ -14,6 +14,7 @@ from drone_sim.mutants import (
     confirming,
     deciding,
     following,
+    holding,
     joining,
     locks,
     reseeding,
@@ -24,7 +25,8 @@ from drone_sim.mutants.hunting import Hunt, hunt
 from tests.mutants.stated import STATED
 
 FAMILIES = (
-    *(voting, following, confirming, deciding, answering, joining, reseeding, locks, shells),
+    *(voting, following, confirming, deciding, answering, joining, reseeding),
+    *(locks, holding, shells),
 )
 """The modules that the mutants stand in."""
 

@@ -9,6 +9,7 @@ from drone_sim.cores import samples
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
 from orchestrator.protocol.records import (
+    AbortRequested,
     Adopted,
     Answer,
     Begun,
@@ -30,6 +31,7 @@ from orchestrator.protocol.records import (
     Relisted,
     Reseeded,
     Retired,
+    Settled,
     begun_record,
 )
 from orchestrator.protocol.types import DeviceId, Epoch, Outcome, Ticket, TxnId
@@ -114,6 +116,16 @@ def quarantining(epoch: int) -> Ended:
 def rejoined(device: DeviceId) -> Rejoined:
     """A device that has been heard to be the fleet's."""
     return Rejoined(device=device, version=0, last_seq=1)
+
+
+def settled(device: DeviceId) -> Settled:
+    """A device that has followed transaction 1 after all."""
+    return Settled(device=device, txn=TxnId("t1"), version=1, last_seq=1)
+
+
+def abort_asked(number: int) -> AbortRequested:
+    """Somebody who asks for an ABORT."""
+    return AbortRequested(txn=samples.txn_id(number), by=samples.owner("p"), reason="stop")
 
 
 def horizon(lease_s: float | None, until: float, *devices: DeviceId) -> LeaseHorizon:

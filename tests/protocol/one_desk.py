@@ -122,10 +122,35 @@ def vote(device: DeviceId, *reasons: str) -> Vote:
     )
 
 
-def begun(**change: object) -> Desk:
-    """A desk whose members have greeted: the transaction is open."""
+def resolver(state: FleetState, goal: orc.Resolve | None = None) -> Coordinator:
+    """Whoever drives what is open under the lock of ``state``."""
+    epoch = state.lock.epoch
+    return Coordinator(state, goal=goal or orc.Resolve(), timing=TIMING, epoch=epoch, owner=OWNER)
+
+
+def settler(state: FleetState, goal: orc.Settle | None = None) -> Coordinator:
+    """Whoever answers without a lock."""
+    return Coordinator(state, goal=goal or orc.Settle(until=NOW + 60.0), timing=TIMING)
+
+
+def take_over(desk: Desk, purpose: str = "resolve") -> list[Message]:
+    """Take the lock from the coordinator of a desk, and go on; return what is said first."""
+    epoch = desk.state.lock.epoch.next()
+    desk.store(LockTaken(epoch=epoch, state=LockState.RESOLVING, owner=OWNER, purpose=purpose))
+    desk.core = resolver(desk.state)
+    return desk.tell(orc.Connected())
+
+
+def joining(**change: object) -> Desk:
+    """A desk that waits for its members to greet."""
     desk = Desk(**change)  # type: ignore[arg-type]
     desk.tell(orc.Connected())
+    return desk
+
+
+def begun(**change: object) -> Desk:
+    """A desk whose members have greeted: the transaction is open."""
+    desk = joining(**change)
     for device in (D1, D2):
         desk.hear(hello(device))
     return desk

@@ -89,6 +89,8 @@ def perform(core: Participant, event: dev.Event, now: float) -> list[Message]:
             elif isinstance(effect, dev.Check):
                 done = dev.Checked(txn=effect.txn, digest=effect.digest, reasons=())
                 events.append(done)
+            elif isinstance(effect, dev.Hold):
+                events.append(dev.Held())
     return said
 
 

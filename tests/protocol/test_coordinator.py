@@ -47,8 +47,11 @@ from tests.protocol.one_desk import (
     begun,
     committed,
     hello,
+    joining,
     report,
+    settler,
     state,
+    take_over,
     vote,
 )
 
@@ -64,8 +67,7 @@ def test_every_phase_has_something_due() -> None:
 
 def test_a_push_goes_through_its_phases() -> None:
     """Join, prepare, drive, release: each by what is in the journal, none by a message alone."""
-    desk, phases = Desk(), []
-    desk.tell(orc.Connected())
+    desk, phases = joining(), []
     phases.append(desk.core.phase)
     for device in (D1, D2):
         desk.hear(hello(device))
@@ -93,8 +95,7 @@ def test_what_is_final_stays_so(event: orc.Event) -> None:
 
 def test_the_answer_of_an_append_comes_first() -> None:
     """Nothing else may be told while an append is under way (I13)."""
-    desk = Desk()
-    desk.tell(orc.Connected())
+    desk = joining()
     desk.hold = True
     for device in (D1, D2):
         desk.hear(hello(device))
@@ -248,8 +249,7 @@ def test_news_that_it_has_folded_already_is_skipped() -> None:
 
 def test_nothing_is_told_before_it_is_stored() -> None:
     """PREPARE and DECISION come out of the step that is told of their record (I13, I17)."""
-    desk = Desk()
-    desk.tell(orc.Connected())
+    desk = joining()
     desk.hold = True
     said = desk.hear(hello(D1)) + desk.hear(hello(D2))
     assert not any(isinstance(one, Prepare) for one in said)
@@ -342,14 +342,7 @@ def test_a_commit_is_acknowledged_by_who_operates_it() -> None:
 def test_a_resolver_fences_and_drives_forward() -> None:
     """Whoever takes over a decided transaction drives it, and fences the devices first."""
     desk = committed()
-    taken = LockTaken(
-        epoch=samples.epoch(2), state=LockState.RESOLVING, owner=OWNER, purpose="resolve"
-    )
-    desk.store(taken)
-    desk.core = Coordinator(
-        desk.state, goal=orc.Resolve(), timing=TIMING, epoch=samples.epoch(2), owner=OWNER
-    )
-    said = desk.tell(orc.Connected())
+    said = take_over(desk)
     assert [Fence, Decision] == [type(one) for one in said]
     assert Outcome.COMMIT is said[-1].outcome  # type: ignore[union-attr]
 
@@ -369,9 +362,7 @@ def settling() -> Desk:
     desk = committed()
     desk.hear(active(D1))
     desk.tell(orc.Tick(), NOW + 10)
-    desk.core = Coordinator(
-        desk.state, goal=orc.Settle(until=NOW + 60, members=(D1, D2)), timing=TIMING
-    )
+    desk.core = settler(desk.state, orc.Settle(until=NOW + 60, members=(D1, D2)))
     desk.tell(orc.Connected(), NOW + 10)
     return desk
 

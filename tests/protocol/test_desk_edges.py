@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -25,8 +25,8 @@ from orchestrator.protocol.messages import (
     Welcome,
 )
 from orchestrator.protocol.ready import Level, notice
-from orchestrator.protocol.records import Decided, Ended, LockState, LockTaken, Record
-from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Digest, Epoch, Outcome
+from orchestrator.protocol.records import Decided, Ended, Record
+from orchestrator.protocol.types import NOT_KNOWN, DeviceId, Digest, Outcome
 from tests.protocol.journals import (
     AGAIN,
     COMMITTED,
@@ -44,7 +44,6 @@ from tests.protocol.one_desk import (
     D1,
     D2,
     NOW,
-    OWNER,
     TIMING,
     Desk,
     active,
@@ -52,16 +51,16 @@ from tests.protocol.one_desk import (
     committed,
     hello,
     report,
+    resolver,
+    settler,
+    take_over,
     vote,
 )
-
-HANGS: Final = orc.Resolve()
 
 
 def settling(*story: Record, goal: orc.Settle | None = None) -> Coordinator:
     """Somebody who answers, after a story."""
-    settle = goal or orc.Settle(until=NOW + 60.0)
-    return Coordinator(told(*story)[0], goal=settle, timing=TIMING)
+    return settler(told(*story)[0], goal)
 
 
 def sent(ready: orc.CoordinatorReady) -> list[tuple[DeviceId | None, Message]]:
@@ -80,14 +79,11 @@ def test_a_large_fleet_has_more_time_to_answer(members: int, pause_s: float) -> 
     pusher = Desk(push)
     assert pytest.approx(pause_s) == pusher.core._resend_s
     fleet = pusher.state
-    held: dict[str, Any] = {"epoch": samples.epoch(1), "owner": OWNER}
     pusher.tell(orc.Connected())
     pusher.tell(orc.Tick(), NOW + TIMING.join_s)
     assert pusher.state.open is not None
-    resolver = Coordinator(pusher.state, goal=HANGS, timing=TIMING, **held)
-    assert pytest.approx(pause_s) == resolver._resend_s
-    nobody = Coordinator(fleet, goal=HANGS, timing=TIMING, **held)
-    assert 0.2 == nobody._resend_s
+    assert pytest.approx(pause_s) == resolver(pusher.state)._resend_s
+    assert 0.2 == resolver(fleet)._resend_s
 
 
 def test_the_size_of_the_fleet_is_that_of_its_version() -> None:
@@ -227,20 +223,14 @@ def test_who_drives_what_another_has_begun_aborts_it() -> None:
     """The votes are of another epoch: with the lock gone in between they count no more."""
     desk = begun()
     desk.hear(vote(D1))
-    lock = LockTaken(
-        epoch=samples.epoch(2), state=LockState.RESOLVING, owner=OWNER, purpose="recover"
-    )
-    desk.store(lock)
-    held: dict[str, Any] = {"epoch": samples.epoch(2), "owner": OWNER}
-    desk.core = Coordinator(desk.state, goal=HANGS, timing=TIMING, **held)
-    desk.tell(orc.Connected())
+    take_over(desk, "recover")
     assert ["its coordinator lost the lock"] == causes(desk)
 
 
 def test_misuse_is_said() -> None:
     """A driver without an epoch, an event in the middle of an append: in these words."""
     with pytest.raises(InvariantViolation) as refusal:
-        Coordinator(told()[0], goal=HANGS, timing=TIMING)
+        Coordinator(told()[0], goal=orc.Resolve(), timing=TIMING)
     assert "a driver needs the lock's epoch" == str(refusal.value)
     desk = begun()
     desk.hear(vote(D1))
@@ -338,8 +328,7 @@ def test_the_end_of_a_push_clears_what_it_has_published() -> None:
 def test_a_word_is_told_to_who_is_in_doubt_while_a_reseed_is_open() -> None:
     """The devices are only just telling what the fleet is: nothing else is answered."""
     story = (*OPEN, word(D1), *STORIES["reseeded"][-2:])
-    held: dict[str, Any] = {"epoch": Epoch(2, 1), "owner": OWNER}
-    core = Coordinator(told(*story)[0], goal=HANGS, timing=TIMING, **held)
+    core = resolver(told(*story)[0])
     core.step(orc.Connected(), NOW)
     doubt: dict[str, Any] = {"prepared": samples.txn_id(1), "prepared_seq": 1}
     answer = Heuristic(txn=samples.txn_id(1), outcome=Outcome.COMMIT)

@@ -8,17 +8,17 @@ from typing import Final
 
 import pytest
 
-from drone_sim.cores import samples
 from orchestrator.protocol.errors import InvariantViolation
 from orchestrator.protocol.fold import apply
-from orchestrator.protocol.records import AbortRequested, Entry, LockState, Record, Settled
-from orchestrator.protocol.types import DeviceId, Epoch, Ticket, TxnId
+from orchestrator.protocol.records import Entry, LockState, Record
+from orchestrator.protocol.types import Epoch, Ticket
 from tests.protocol.journals import (
     ABORT,
     COMMIT,
     D1,
     D2,
     STORIES,
+    abort_asked,
     adopted,
     answered,
     asked,
@@ -31,23 +31,13 @@ from tests.protocol.journals import (
     requested,
     reseeded,
     retired,
+    settled,
     taken,
     told,
     withdrawn,
     without_d2,
 )
 from tests.protocol.verbatim import Shower, wrapped
-
-
-def settled(device: DeviceId) -> Settled:
-    """A device that has followed transaction 1 after all."""
-    return Settled(device=device, txn=TxnId("t1"), version=1, last_seq=1)
-
-
-def abort_asked(number: int) -> AbortRequested:
-    """Somebody who asks for an ABORT."""
-    return AbortRequested(txn=samples.txn_id(number), by=samples.owner("p"), reason="stop")
-
 
 REFUSED: Final[tuple[tuple[str, Record, str], ...]] = (
     ("held", taken(1), "I9: epoch 1 after 1"),

@@ -319,6 +319,7 @@ def test_the_activation_of_other_bytes_does_not_count() -> None:
     core.step(dev.Connected(), NOW - 1)  # starts the activation of version 4
     wrong = replace(catch_up(4), digest=samples.digest("mended"))
     core.operation.clock = ClockBound(low=0.0, high=0.0, at=NOW)
+    core.step(dev.Held(), NOW)
     core.step(dev.Arrived(message=wrong), NOW)
     core.step(dev.Arrived(message=Blob(txn=wrong.txn, digest=wrong.digest, data=b"x")), NOW)
     core.step(dev.Checked(txn=wrong.txn, digest=wrong.digest, reasons=()), NOW)

@@ -15,11 +15,9 @@ from orchestrator.protocol.fleet import RECENT_KEPT, FleetState
 from orchestrator.protocol.fold import apply
 from orchestrator.protocol.invariants import journal_violations
 from orchestrator.protocol.records import (
-    AbortRequested,
     Entry,
     LockState,
     Record,
-    Settled,
     begun_record,
 )
 from orchestrator.protocol.types import Epoch, Ticket, TxnId
@@ -36,6 +34,7 @@ from tests.protocol.journals import (
     IN_LINE,
     OPEN,
     STORIES,
+    abort_asked,
     adopted,
     answered,
     asked,
@@ -51,6 +50,7 @@ from tests.protocol.journals import (
     requested,
     reseeded,
     retired,
+    settled,
     taken,
     told,
     withdrawn,
@@ -84,8 +84,8 @@ KINDS: Final[dict[str, Callable[[FleetState], Record]]] = {
     "end": lambda state: replace(ended(1, 1), epoch=state.lock.epoch),
     "end-old-epoch": lambda _state: ended(1, 99),
     "end-other": lambda state: replace(ended(9, 1), epoch=state.lock.epoch),
-    "ask-abort": lambda _state: AbortRequested(txn=TxnId("t1"), by=samples.owner("p"), reason="r"),
-    "settle": lambda _state: Settled(device=D2, txn=TxnId("t1"), version=1, last_seq=1),
+    "ask-abort": lambda _state: abort_asked(1),
+    "settle": lambda _state: settled(D2),
     "grant-first": lambda state: replace(
         taken(1), epoch=state.lock.epoch.next(), ticket=Ticket("w1")
     ),
@@ -255,7 +255,7 @@ def test_the_deferred_are_named_until_they_settle() -> None:
         Entry(
             index=len(entries) + 1,
             at=9.0,
-            record=Settled(device=D2, txn=TxnId("t1"), version=1, last_seq=1),
+            record=settled(D2),
         ),
     )
     assert {} == dict(after.deferred)

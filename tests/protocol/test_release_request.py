@@ -10,31 +10,26 @@ import pytest
 from drone_sim.cores import samples
 from orchestrator.protocol import lease
 from orchestrator.protocol import orchestration as orc
-from orchestrator.protocol.coordinator import Coordinator, Phase
+from orchestrator.protocol.coordinator import Phase
 from orchestrator.protocol.records import Answer, Decided, ReleaseAnswered
-from orchestrator.protocol.types import Epoch, Outcome
+from orchestrator.protocol.types import Outcome
 from tests.protocol.journals import OPEN, reborn, reseeded, retired
 from tests.protocol.one_desk import (
     D1,
     D2,
     NOW,
     OWNER,
-    TIMING,
     Desk,
     active,
     begun,
     committed,
+    joining,
+    resolver,
+    settler,
     vote,
 )
 
 ASKER: Final = samples.owner("p")
-
-
-def joining() -> Desk:
-    """A holder that waits for the members to greet."""
-    desk = Desk()
-    desk.tell(orc.Connected())
-    return desk
 
 
 def ask(desk: Desk) -> None:
@@ -104,10 +99,7 @@ def test_a_resolver_finishes() -> None:
     taken = lease.resolve(desk.state, desk.state.lock.epoch, OWNER, "hangs")
     assert not isinstance(taken, lease.NotTheLock)
     desk.store(*taken)
-    epoch = desk.state.lock.epoch
-    desk.core = Coordinator(
-        desk.state, goal=orc.Resolve(), timing=TIMING, epoch=epoch, owner=OWNER
-    )
+    desk.core = resolver(desk.state)
     desk.tell(orc.Connected())
     ask(desk)
     assert [Answer.FINISH] == answers_of(desk)
@@ -117,13 +109,7 @@ def test_a_reseed_finishes() -> None:
     """In the middle of it nothing can be given back."""
     desk = Desk(taken=False)
     desk.store(*OPEN, reborn(), reseeded())
-    desk.core = Coordinator(
-        desk.state,
-        goal=orc.Resolve(members=(D1, D2)),
-        timing=TIMING,
-        epoch=Epoch(2, 1),
-        owner=OWNER,
-    )
+    desk.core = resolver(desk.state, orc.Resolve(members=(D1, D2)))
     desk.tell(orc.Connected(), NOW)
     ask(desk)
     assert ([Answer.FINISH], Phase.ADOPTING) == (answers_of(desk), desk.core.phase)
@@ -133,7 +119,7 @@ def test_who_holds_no_lock_answers_nothing() -> None:
     """A request is for the holder of its epoch; somebody who only settles is not asked."""
     desk = committed()
     epoch = desk.state.lock.epoch
-    desk.core = Coordinator(desk.state, goal=orc.Settle(until=NOW + 9), timing=TIMING)
+    desk.core = settler(desk.state)
     desk.tell(orc.Connected())
     asked = lease.request_release(desk.state, epoch, ASKER, "please")
     assert not isinstance(asked, lease.NotTheLock)

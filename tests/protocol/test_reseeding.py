@@ -26,7 +26,7 @@ from tests.protocol.journals import (
     reseeded,
     told,
 )
-from tests.protocol.one_desk import NOW, TIMING, hello
+from tests.protocol.one_desk import NOW, TIMING, hello, resolver
 from tests.protocol.one_desk import state as says
 from tests.protocol.one_device import BASE, PROMISE, decision, get, steady
 
@@ -39,13 +39,7 @@ OWNER: Final = samples.owner("o")
 
 def adopting(state: FleetState) -> Coordinator:
     """The coordinator of a reseed under the lock of ``state``."""
-    return Coordinator(
-        state,
-        goal=orc.Resolve(members=(D1, D2), config=samples.CONFIG),
-        timing=TIMING,
-        epoch=state.lock.epoch,
-        owner=OWNER,
-    )
+    return resolver(state, orc.Resolve(members=(D1, D2), config=samples.CONFIG))
 
 
 def test_it_fences_everybody_and_waits() -> None:

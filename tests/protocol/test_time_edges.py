@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from drone_sim.cores import samples
+from orchestrator.protocol import device as dev
 from orchestrator.protocol import order as rules
 from orchestrator.protocol.clock import DRIFT_MAX, STEP_MEMORY_S, ClockBound, exchange
 from orchestrator.protocol.evidence import Evidence
@@ -17,7 +18,19 @@ from orchestrator.protocol.order import CLOCK_FRESH_S, Order
 from orchestrator.protocol.timeline import measured
 from orchestrator.protocol.types import DeviceId, FleetId
 from tests.protocol.one_desk import state
-from tests.protocol.one_device import BASE, D1, NOW, PROMISE, TIMELINE, catch_up, prepare
+from tests.protocol.one_device import (
+    BASE,
+    D1,
+    NOW,
+    PROMISE,
+    TIMELINE,
+    catch_up,
+    get,
+    perform,
+    prepare,
+    steady,
+    welcome,
+)
 
 # --- the bound of a clock -----------------------------------------------------------------------
 
@@ -255,10 +268,36 @@ def test_the_promise_notes_who_was_left_behind(version: int, *, left_behind: boo
 
 def test_pauses_double_up_to_a_bound() -> None:
     """A retry is due at its instant, and each pause is twice the one before."""
-    retry, pauses = Retry(at=NOW), []
+    retry, pauses = Retry(at=NOW, since=NOW - 1), []
     for _ in range(7):
         assert (False, True) == (retry.due(retry.at - 1e-6), retry.due(retry.at))
         later = retry.again(retry.at)
         pauses.append(pytest.approx(later.at - retry.at))
         retry = later
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+@pytest.mark.parametrize("back_s", [1e-3, 1.0, 250.0])
+def test_a_clock_that_is_set_back_makes_a_repetition_due(back_s: float) -> None:
+    """Its instant may be further away than any pause; after it the pauses are as ever (I19)."""
+    retry = Retry(at=NOW).again(NOW)
+    now = NOW - back_s
+    assert (True, True) == (retry.due(now), retry.again(now).due(now + 0.4))
+    assert not retry.again(now).due(now + 0.3)
+
+
+def test_who_jumped_ahead_and_back_asks_again() -> None:
+    """What it has put off by the wrong clock it asks by the right one, at its next look."""
+    core = steady(BASE, confirmed=False)
+    perform(core, dev.Tick(), NOW + 250)
+    said = perform(core, dev.Tick(), NOW)
+    assert ["hello"] == [one.kind for one in said]
+
+
+def test_a_lease_is_not_asked_for_before_its_third_is_over() -> None:
+    """Its renewal is further away than any pause, and no clock was set back."""
+    core = steady(BASE)
+    perform(core, dev.Connected(), NOW)
+    get(core, replace(welcome(core, BASE), lease_s=60.0))
+    asked = [at for at in range(60) if perform(core, dev.Tick(), NOW + at)]
+    assert 20 == asked[0]

@@ -126,8 +126,8 @@ class Units:
         done = Stepped(unit=unit.number)
         at = since
         while True:
-            core._hello = core._hello and Retry(at=until + 1)
-            core._ask = core._ask and Retry(at=until + 1)
+            core._hello = core._hello and Retry(at=until + 1, since=since)
+            core._ask = core._ask and Retry(at=until + 1, since=since)
             core._want = None
             at = core._wake_at(at) or until + 1
             at = min(at, until)
@@ -190,6 +190,8 @@ def _finish(effect: dev.Effect, *, refuses: bool) -> dev.Event | None:
             return dev.Checked(txn=txn, digest=digest, reasons=("no",) if refuses else ())
         case dev.Activate(version=version):
             return dev.Activated(version=version)
+        case dev.Hold():
+            return dev.Held()
         case dev.Watch(txn=txn, digest=digest) if digest.startswith("sha256:plan-"):
             made = samples.push(int(txn[1:]), 0, ())  # only the plan's name is needed
             return dev.Arrived(message=Blob(txn=txn, digest=digest, data=PLANS[made.txn]))
@@ -215,7 +217,7 @@ def _settle_device(core: Participant, now: float) -> None:
 
 def _far(retry: Retry | None) -> Retry | None:
     """A repetition never falls due by itself here: somebody lets it (see ``retry``)."""
-    return None if retry is None else Retry(at=1e9)
+    return None if retry is None else Retry(at=1e9, since=0.0)
 
 
 def _disk_key(disk: Durable) -> Hashable:
@@ -254,6 +256,9 @@ def _volatile_key(core: Participant) -> Hashable:
         operation.operating,
         operation.error,
         operation.disobeyed,
+        operation.aim,
+        operation.overruled,
+        core._until_stopped,
         operation._activating,
         operation._again,
     )

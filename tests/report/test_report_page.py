@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from drone_sim.report import html, lists, marks
-from drone_sim.report.html import PAGE_BYTES_MAX, RUNS_MAX, render_page
+from drone_sim.report.html import PAGE_BYTES_MAX, RUNS_MAX, Beside, render_page
 from drone_sim.report.legend import LEGEND
 from drone_sim.report.meanings import INVARIANTS
 from drone_sim.result import Result, Speed
@@ -371,3 +371,50 @@ def test_violated_runs_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 == len(of_class(body_of(page), "run"))
     assert "VIOLATED at 2.402 s" in words(of_class(body_of(page), "run")[0])
     assert "1 more run with a trace" in words(body_of(page))
+
+
+# --- the headline -------------------------------------------------------------------------------
+
+
+def headline(beside: Beside) -> tuple[str, str]:
+    """Return the words of a page's first verdict, and how it is coloured."""
+    body = body_of(render_page(nights.many(3), title="many", beside=beside))
+    (header,) = body.iter("header")
+    (found,) = of_class(header, "verdict")
+    return words(found), str(found.get("class"))
+
+
+@pytest.mark.parametrize(
+    ("beside", "begins", "colour"),
+    [
+        (Beside(), "HELD: every invariant held in 3 runs.", "verdict good"),
+        (Beside(missing={"cores": ()}), "HELD: every", "verdict good"),
+        (Beside(missing={"cores": ("hot",)}), "FAILED: every invariant held in 3", "verdict bad"),
+        (Beside(interrupted=True), "INTERRUPTED: every invariant held in 3", "verdict bad"),
+    ],
+    ids=["held", "all seen", "goals", "interrupted"],
+)
+def test_the_headline_says_what_the_exit_code_says(
+    beside: Beside, begins: str, colour: str
+) -> None:
+    """Only a command that ended with 0 is said to have held."""
+    said, how = headline(beside)
+    assert (begins, colour) == (said[: len(begins)], how)
+
+
+def test_a_page_of_one_run_tells_of_missing_goals_too() -> None:
+    """Its article says that the run held, which is not all."""
+    beside = Beside(missing={"shells": ("hot", "reconnected")})
+    body = body_of(render_page([nights.played(3)], title="one", beside=beside))
+    (header,) = body.iter("header")
+    assert "never seen, shells: hot, reconnected" in words(header)
+
+
+def test_a_smaller_failure_is_shown_and_not_counted() -> None:
+    """It is one of the runs already."""
+    small = nights.played(3, violated=True)
+    runs = [replace(small, trace=None), *nights.many(2)]
+    beside = Beside(smallest=(small, "drone-sim replay small.trace"))
+    told = words(body_of(render_page(runs, title="three", beside=beside)))
+    assert "VIOLATED in 1 of 3 runs." in told
+    assert "reproduce: drone-sim replay small.trace" in told

@@ -111,7 +111,14 @@ def acts(
 
 
 links = st.builds(
-    Link, delay_s=times, jitter_s=times, loss=rates, duplicate=rates, spike=rates, spike_s=times
+    Link,
+    delay_s=times,
+    up_s=times,
+    jitter_s=times,
+    loss=rates,
+    duplicate=rates,
+    spike=rates,
+    spike_s=times,
 )
 
 

@@ -17,8 +17,8 @@ from orchestrator.locksmith.processes import LinuxProcesses
 from orchestrator.ports import Claim, StoreUnavailable, Transport
 from orchestrator.protocol import lease
 from orchestrator.protocol.fleet import FleetState
-from orchestrator.protocol.records import Answer, LockState, Record, Verb
-from orchestrator.protocol.types import FleetId, Owner
+from orchestrator.protocol.records import START, Answer, Head, LockState, Record, Verb
+from orchestrator.protocol.types import FleetId, Owner, Ticket
 from orchestrator.service import holding, keeping, locks
 from orchestrator.service.asking import Asked, request_release
 from orchestrator.service.holding import Want
@@ -71,7 +71,7 @@ class Away(MemoryStore):
         self._check()
         return await super().touch(fleet, claim, owner)
 
-    async def read(self, fleet: FleetId, after: int = 0) -> Any:
+    async def read(self, fleet: FleetId, after: Head = START) -> Any:
         self._check()
         return await super().read(fleet, after)
 
@@ -322,8 +322,8 @@ async def cancelled(taking: Coroutine[Any, Any, object], after_s: float) -> None
 class Slow(Away):
     """A store that answers an append a second after it is durable."""
 
-    async def append(self, fleet: FleetId, expected_head: int, records: Any) -> Any:
-        entries = await super().append(fleet, expected_head, records)
+    async def append(self, fleet: FleetId, expected: Head, records: Any) -> Any:
+        entries = await super().append(fleet, expected, records)
         await asyncio.sleep(1.0)
         return entries
 
@@ -340,3 +340,21 @@ async def test_cancelled_while_it_takes_the_lock_it_leaves_nothing_behind() -> N
     waited = await stage.state()
     assert (LockState.FREE, 2) == (granted.lock.state, granted.lock.epoch.number)
     assert ((), somebody()) == (waited.lock.waiters, waited.lock.owner)
+
+
+@virtual
+async def test_a_program_is_ended_where_the_store_was_rolled_back() -> None:
+    """Though its lease can be renewed there: what else that journal says it would not read."""
+    stage = Stage()
+    held, running = await stage.begin()
+    backup = stage.store.disk.live
+    await stage.change(lambda state: lease.queue(state, somebody(), "x", Ticket("t1")))
+    await asyncio.sleep(10)
+    stage.store.disk.live = backup
+    await stage.change(lambda state: lease.queue(state, somebody(), "y", Ticket("t2")))
+    assert await stage.store.touch(FLEET, held.epoch, held.owner)
+    kept = await running
+    assert (True, [keeping.KILL_AFTER_S]) == (
+        "rolled back" in (kept.lost or ""),
+        stage.program.killed_after_s,
+    )

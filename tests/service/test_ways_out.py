@@ -15,7 +15,7 @@ from orchestrator.protocol import lease, reseed
 from orchestrator.protocol.device import Holding
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
-from orchestrator.protocol.records import Entry, LockState, Record
+from orchestrator.protocol.records import Entry, Head, LockState, Record
 from orchestrator.protocol.types import Epoch, FleetId, Outcome, Owner
 from orchestrator.service import devices, locks, reseeding
 from orchestrator.service.devices import Word
@@ -337,16 +337,16 @@ class Outrun(MemoryStore):
     rival: Owner | None = None
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
-        entries = await super().append(fleet, expected_head, records)
+        entries = await super().append(fleet, expected, records)
         if self.rival is None:
             return entries
         rival, self.rival = self.rival, None
         state = fold(FleetState(fleet=fleet), await self.read(fleet))
         taken = lease.resolve(state, state.lock.epoch, rival, "faster")
         assert not isinstance(taken, lease.NotTheLock)
-        await super().append(fleet, state.head, taken)
+        await super().append(fleet, state.known, taken)
         raise OutcomeUnknown("the answer was lost")
 
 

@@ -13,11 +13,11 @@ from drone_sim.shells.clocks import true_s
 from drone_sim.shells.loop import Process, simulate, spawn, spawn_in
 from drone_sim.shells.seams import Seams
 from drone_sim.shells.store import AWAY_S, SimStore, StoreServer
-from orchestrator.ports import Claim, Conflict, OutcomeUnknown, StoreUnavailable
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.ports import Claim, Conflict, OutcomeUnknown, RolledBack, StoreUnavailable
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import Epoch, FleetId, Owner
 from tests.shells.virtual import simulated
-from tests.storage.samples import FLEET, MIRA, NOA, begun, noise, taken
+from tests.storage.samples import FLEET, MIRA, NOA, begun, head_of, noise, taken
 
 APPEND_S = 0.1
 QUALITY = StoreQuality(append_s=APPEND_S)
@@ -53,14 +53,20 @@ class Bench:
     def _touched(self, _fleet: FleetId, claim: Claim, owner: Owner) -> None:
         self.told.append((claim, owner.user))
 
-    def start(self, head: int, *records: Record) -> asyncio.Task[Sequence[Entry]]:
+    def start(self, head: Head, *records: Record) -> asyncio.Task[Sequence[Entry]]:
         """Begin an append, in its process."""
         return spawn_in(self.process, self.store.append(FLEET, head, records))
 
     async def journal(self) -> list[Record]:
         """Return what is stored, asked by somebody else."""
-        reader = self.server.connect(Process("reader"), now=true_s)
-        return [entry.record for entry in await reader.read(FLEET)]
+        return [entry.record for entry in await self._reader().read(FLEET)]
+
+    async def head(self) -> Head:
+        """Return where it ends, asked by somebody else."""
+        return await head_of(self._reader())
+
+    def _reader(self) -> SimStore:
+        return self.server.connect(Process("reader"), now=true_s)
 
 
 # --- time -------------------------------------------------------------------------------------
@@ -71,7 +77,7 @@ async def test_an_append_takes_its_time_and_a_read_half_of_it() -> None:
     """It is there for others half-way through, which is when the hook is told."""
     bench, at_s = Bench(), list[float]()
     bench.server.on_append = lambda *_: at_s.append(true_s())
-    await bench.store.append(FLEET, 0, [noise(1)])
+    await bench.store.append(FLEET, START, [noise(1)])
     appended_s = true_s()
     await bench.store.read(FLEET)
     assert [APPEND_S / 2] == pytest.approx(at_s)
@@ -83,11 +89,11 @@ async def test_a_slow_store_takes_longer() -> None:
     """``slow_s`` is added to every call, until it is well again."""
     bench = Bench()
     bench.server.slow_s = 3.0
-    await bench.store.append(FLEET, 0, [noise(1)])
+    [first] = await bench.store.append(FLEET, START, [noise(1)])
     await bench.store.read(FLEET)
     slowly_s = true_s()
     bench.server.heal()
-    await bench.store.append(FLEET, 1, [noise(2)])
+    await bench.store.append(FLEET, first.head, [noise(2)])
     assert [6 + 1.5 * APPEND_S, 6 + 2.5 * APPEND_S] == pytest.approx([slowly_s, true_s()])
 
 
@@ -95,8 +101,8 @@ async def test_a_slow_store_takes_longer() -> None:
 async def test_one_of_two_at_one_head_wins() -> None:
     """Two processes that append at one head at one time never both write."""
     bench, other = Bench(), Process("other")
-    theirs = asyncio.ensure_future(bench.connect(other).append(FLEET, 0, [taken(1, NOA)]))
-    await bench.store.append(FLEET, 0, [taken(1, MIRA)])
+    theirs = asyncio.ensure_future(bench.connect(other).append(FLEET, START, [taken(1, NOA)]))
+    await bench.store.append(FLEET, START, [taken(1, MIRA)])
     with pytest.raises(Conflict):
         await theirs
     assert [taken(1, MIRA)] == await bench.journal()
@@ -106,9 +112,9 @@ async def test_one_of_two_at_one_head_wins() -> None:
 async def test_hooks_are_told_what_is_written() -> None:
     """Appends, renewals that match and fresh leases; not what changed nothing."""
     bench = Bench()
-    await bench.store.append(FLEET, 0, [taken(), begun()])
+    await bench.store.append(FLEET, START, [taken(), begun()])
     with pytest.raises(Conflict):
-        await bench.store.append(FLEET, 0, [noise(1)])
+        await bench.store.append(FLEET, START, [noise(1)])
     assert await bench.store.touch(FLEET, Epoch(1, 1), MIRA)
     assert not await bench.store.touch(FLEET, Epoch(1, 1), NOA)
     await bench.store.extend_leases()
@@ -121,7 +127,7 @@ async def test_hooks_are_told_what_is_written() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda store: store.append(FLEET, 0, [noise(1)]),
+        lambda store: store.append(FLEET, START, [noise(1)]),
         lambda store: store.read(FLEET),
         lambda store: store.touch(FLEET, Epoch(1, 1), MIRA),
         lambda store: store.leases(FLEET),
@@ -153,7 +159,7 @@ def test_nobody_is_there(call: Callable[[SimStore], Awaitable[object]]) -> None:
 async def test_an_append_that_comes_too_late_is_not_written() -> None:
     """Where the store goes away before the append gets there, that is known."""
     bench = Bench()
-    appending = bench.start(0, noise(1))
+    appending = bench.start(START, noise(1))
     await asyncio.sleep(APPEND_S / 4)
     bench.server.away = True
     await asyncio.wait({appending})
@@ -166,7 +172,7 @@ async def test_an_append_that_comes_too_late_is_not_written() -> None:
 async def test_an_append_whose_answer_does_not_come_back_is_unknown() -> None:
     """Where the store goes away after it has written, nobody can know."""
     bench = Bench()
-    appending = bench.start(0, noise(1))
+    appending = bench.start(START, noise(1))
     await asyncio.sleep(3 * APPEND_S / 4)
     bench.server.away = True
     await asyncio.wait({appending})
@@ -183,7 +189,7 @@ async def test_lost_answers_hide_what_was_written() -> None:
     for number in range(200):
         before = await bench.journal()
         try:
-            await bench.store.append(FLEET, len(before), [noise(number)])
+            await bench.store.append(FLEET, await bench.head(), [noise(number)])
         except OutcomeUnknown:
             unknown += 1
             written += len(await bench.journal()) - len(before)
@@ -199,7 +205,7 @@ async def test_a_lost_answer_hides_a_conflict_too() -> None:
     bench = Bench(StoreQuality(append_s=APPEND_S, loses_answer=1.0))
     for _ in range(10):
         with pytest.raises(OutcomeUnknown):
-            await bench.store.append(FLEET, 7, [noise(1)])
+            await bench.store.append(FLEET, Head(index=7), [noise(1)])
     assert [] == await bench.journal()
 
 
@@ -210,7 +216,7 @@ async def test_a_lost_answer_hides_a_conflict_too() -> None:
 async def test_a_power_cut_loses_nothing_that_was_written() -> None:
     """A store that does not lie has synced what it acknowledged."""
     bench = Bench()
-    await bench.store.append(FLEET, 0, [noise(1)])
+    await bench.store.append(FLEET, START, [noise(1)])
     assert not bench.server.power_cut()
     assert ([noise(1)], [(1,)]) == (await bench.journal(), bench.told)
 
@@ -219,11 +225,11 @@ async def test_a_power_cut_loses_nothing_that_was_written() -> None:
 async def test_lies_come_out_at_a_power_cut() -> None:
     """What was written while it lied is gone, and only that."""
     bench = Bench()
-    await bench.store.append(FLEET, 0, [noise(1)])
+    await bench.store.append(FLEET, START, [noise(1)])
     bench.server.lies = True
-    await bench.store.append(FLEET, 1, [noise(2)])
+    await bench.store.append(FLEET, await bench.head(), [noise(2)])
     assert bench.server.power_cut()
-    await bench.connect(bench.process).append(FLEET, 1, [noise(3)])
+    await bench.connect(bench.process).append(FLEET, await bench.head(), [noise(3)])
     assert [noise(1), noise(3)] == await bench.journal()
     assert [(1,), (2,), "rolled back", (2,)] == bench.told
 
@@ -233,7 +239,7 @@ async def test_lies_that_are_over_hurt_nobody() -> None:
     """Once it has become honest, and so synced, a power cut loses nothing."""
     bench = Bench()
     bench.server.lies = True
-    await bench.store.append(FLEET, 0, [noise(1)])
+    await bench.store.append(FLEET, START, [noise(1)])
     bench.server.heal()
     assert not bench.server.power_cut()
     assert [noise(1)] == await bench.journal()
@@ -256,7 +262,7 @@ def test_a_backup_lacks_whole_appends(*, lacking: int, kept: int, is_lost: bool)
             [noise(5), noise(6)],
         ]
         for records in appends:
-            await bench.store.append(FLEET, len(await bench.journal()), records)
+            await bench.store.append(FLEET, await bench.head(), records)
         assert is_lost == bench.server.restore(lacking)
         everything = [record for records in appends for record in records]
         assert everything[:kept] == await bench.journal()
@@ -269,19 +275,43 @@ def test_a_backup_lacks_whole_appends(*, lacking: int, kept: int, is_lost: bool)
 async def test_a_restored_journal_goes_on_from_where_it_is() -> None:
     """Who connects anew finds it so; who had the old file open is refused, whatever it asks."""
     bench = Bench()
+    bench.server.in_place = False
     for number in range(3):
-        await bench.store.append(FLEET, number, [noise(number)])
+        await bench.store.append(FLEET, await bench.head(), [noise(number)])
+    known = await bench.head()
     bench.server.restore(2)
     with pytest.raises(StoreUnavailable, match="replaced"):
-        await bench.store.append(FLEET, 3, [noise(9)])
+        await bench.store.append(FLEET, known, [noise(9)])
     with pytest.raises(StoreUnavailable, match="replaced"):
         await bench.store.read(FLEET)
     again = bench.connect(bench.process)
     with pytest.raises(Conflict):
-        await again.append(FLEET, 3, [noise(9)])
-    await again.append(FLEET, 1, [noise(4)])
+        await again.append(FLEET, known, [noise(9)])
+    await again.append(FLEET, await bench.head(), [noise(4)])
     bench.server.restore(1)
     assert [noise(0)] == await bench.journal()
+
+
+@simulated
+async def test_a_store_restored_in_place_is_told_by_its_marks_alone() -> None:
+    """Who had it open goes on in it, and never where its own last entry is gone."""
+    bench = Bench()
+    bench.server.in_place = True
+    for number in range(3):
+        await bench.store.append(FLEET, await bench.head(), [noise(number)])
+    known = await bench.head()
+    bench.server.restore(1)
+    await bench.store.append(FLEET, await bench.head(), [noise(9)])
+    with pytest.raises(Conflict):
+        await bench.store.append(FLEET, known, [noise(3)])
+    with pytest.raises(RolledBack):
+        await bench.store.read(FLEET, known)
+    assert [noise(0), noise(1), noise(9)] == await bench.journal()
+
+
+def test_stores_are_restored_in_either_way() -> None:
+    """Some seeds replace the file, some the data under living connections."""
+    assert {False, True} == {StoreServer(seed=seed).in_place for seed in range(20)}
 
 
 # --- death ------------------------------------------------------------------------------------
@@ -294,7 +324,7 @@ def test_who_dies_in_an_append_has_written_or_not(after: float, written: int) ->
     @simulated
     async def story() -> None:
         bench = Bench()
-        appending = bench.start(0, noise(1), noise(2))
+        appending = bench.start(START, noise(1), noise(2))
         await asyncio.sleep(after * APPEND_S)
         bench.process.kill()
         await asyncio.sleep(60)
@@ -307,11 +337,11 @@ def test_who_dies_in_an_append_has_written_or_not(after: float, written: int) ->
 async def test_the_dead_change_nothing() -> None:
     """Whatever a process still asks as it unwinds, it gets no answer and has no effect."""
     bench = Bench()
-    await bench.store.append(FLEET, 0, [taken()])
+    [taking] = await bench.store.append(FLEET, START, [taken()])
     image, told = bench.server.disk.live, list(bench.told)
     bench.process.kill()
     calls = (
-        bench.store.append(FLEET, 1, [begun()]),
+        bench.store.append(FLEET, taking.head, [begun()]),
         bench.store.read(FLEET),
         bench.store.touch(FLEET, Epoch(1, 1), MIRA),
         bench.store.extend_leases(),
@@ -335,8 +365,8 @@ def test_a_crash_strikes_before_and_after_each_append(at: int, written: int) -> 
         store = bench.connect(bench.process, seams)
 
         async def work() -> None:
-            await store.append(FLEET, 0, [taken(), begun()])
-            await store.append(FLEET, 2, [noise(1)])
+            await store.append(FLEET, START, [taken(), begun()])
+            await store.append(FLEET, await bench.head(), [noise(1)])
 
         spawn_in(bench.process, work())
         await asyncio.sleep(60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drone_sim.scenario.model import Pace, StoreQuality, Verb
+from drone_sim.shells.store import StoreServer
 from drone_sim.trace import Kind
 from tests.shells.plays import Played, played, scenario
 
@@ -73,6 +74,8 @@ STORIES = {
     Verb.REPLACE: ("at 1 s mira pushes", "at 3 s d-02 is replaced"),
     Verb.SUSPEND: ("at 1 s mira pushes", "at 1.03 s d-02 freezes for 3 s"),
     Verb.DISK_FULL: ("at 1 s the disk of d-02 is full for 3 s", "at 2 s mira pushes"),
+    Verb.DISK_FAILS: ("at 1 s the disk of d-02 fails for 3 s", "at 2 s mira pushes"),
+    Verb.FAIL_AT_WRITE: ("at 0.5 s the disk of d-02 fails at write 10", "at 1 s mira pushes"),
     Verb.DISK_SLOW: ("at 1 s the disk of d-02 takes 0.3 s longer for 4 s", "at 2 s mira pushes"),
     Verb.DISK_LIES: ("at 1 s the disk of d-02 lies for 3 s", "at 2 s mira pushes"),
     Verb.DAMAGE: ("at 1 s the flash of d-02 is damaged",),
@@ -188,19 +191,22 @@ def test_a_lost_answer_is_read_back() -> None:
     assert goals["answer-lost-not-written"]
 
 
-def test_servers_are_started_anew_when_the_store_was_restored() -> None:
-    """What they have open is gone; what was lost is reseeded by a person in the end."""
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_a_restored_store_has_lost_is_reseeded(*, in_place: bool) -> None:
+    """A server begins anew where its connection is gone; a person reseeds in both cases."""
+    seeds = (seed for seed in range(100) if StoreServer(seed=seed).in_place is in_place)
     run = played(
         scenario(
             "at 1 s ada serves for 8 s",
             "at 2 s mira pushes",
             "at 4 s the store is restored without its last 4 records",
+            seed=next(seeds),
         )
     )
     started = [event.text for event in run.of(Kind.PROCESS, "ada") if "starts" in event.text]
 
     assert run.result.held
-    assert ["starts: serve"] * 2 == started
+    assert ["starts: serve"] * (1 if in_place else 2) == started
     assert run.records("reseeded")
 
 

@@ -110,6 +110,25 @@ async def test_a_controller_knows_no_version_after_a_power_loss() -> None:
     assert (2, None) == (kept, told.controller.operating)
 
 
+@simulated
+async def test_a_hook_that_dies_half_way_may_have_told_its_controller_or_not() -> None:
+    """Of an activation nobody knows; a hold is obeyed first of all."""
+    told = Told()
+    told.controller.dies = True
+    loaded = [(await told.obey("activate"), told.aims[-1:]) for _ in range(40)]
+    codes = {code for code, _ in loaded}
+    await told.obey("resume")
+    held = set()
+    for _ in range(40):
+        told.controller.dies = False
+        await told.obey("resume")
+        told.controller.dies = True
+        held.add((await told.obey("hold"), told.controller.operating))
+
+    assert {0, -9} == codes
+    assert {(0, None), (-9, None)} == held
+
+
 # --- the battery --------------------------------------------------------------------------------
 
 
@@ -224,10 +243,12 @@ async def test_what_lasts_can_be_ended_before_its_time() -> None:
 # --- disks --------------------------------------------------------------------------------------
 
 
-def sim_disk(died: Callable[[], None] = lambda: None) -> tuple[SimDisk, list[str]]:
+def sim_disk(
+    died: Callable[[], None] = lambda: None, failed: Callable[[], None] = lambda: None
+) -> tuple[SimDisk, list[str]]:
     """A disk, and the seams that were passed on it."""
     passed: list[str] = []
-    return SimDisk(pass_seam=passed.append, died=died), passed
+    return SimDisk(pass_seam=passed.append, died=died, failed=failed), passed
 
 
 def test_every_change_of_a_disk_is_a_seam_of_the_run() -> None:
@@ -262,6 +283,31 @@ def test_a_disk_that_takes_the_power_away_says_so_first() -> None:
     with pytest.raises(PowerLost):
         disk.create(ACTIVE)
     assert [True] == died
+
+
+def test_a_disk_that_fails_once_says_so() -> None:
+    """The act that had it fail takes place there; the next change works."""
+    failed: list[bool] = []
+    disk, _ = sim_disk(failed=lambda: failed.append(True))
+    disk.make_directory(ACTIVE.parent)
+    disk.fail_at = disk.seams
+
+    with pytest.raises(DiskError):
+        disk.create(ACTIVE)
+    disk.create(ACTIVE)
+    assert [True] == failed
+
+
+def test_what_is_to_happen_at_a_write_outlives_a_power_loss() -> None:
+    """Writes are counted on; only what was due before that is over."""
+    disk, _ = sim_disk()
+    disk.make_directory(ACTIVE.parent)
+    due = [disk.seams + 7, disk.seams - 1]
+    disk.crash_at, disk.fail_at = due
+    disk.cut_power()
+    disk.reboot()
+
+    assert [due[0], None] == [disk.crash_at, disk.fail_at]
 
 
 @simulated

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from drone_sim.cli import main
 from drone_sim.cli.documents import document_schemas
-from drone_sim.result import Result, Speed
+from drone_sim.result import Figures, Hold, Result, Speed
 from drone_sim.scenario.model import Scenario, Verb
 from drone_sim.trace import Kind, Trace
 from tests.explore.fakes import MIXED, figures
@@ -69,12 +69,16 @@ def never(_scenario: Scenario) -> bool:
 
 @contextmanager
 def engine(
-    fails: Fails = never, speed: Speed = Speed.SHELLS, version: int = 1
+    fails: Fails = never,
+    speed: Speed = Speed.SHELLS,
+    version: int = 1,
+    holds: Sequence[str] = (),
 ) -> Iterator[list[tuple[Scenario, dict[str, Any]]]]:
     """
     Let an engine violate something where ``fails`` says so; yields what it was asked to play.
 
-    It notes a line in its trace for each device: that it operates ``version``.
+    It notes a line in its trace for each device: that it operates ``version``. One device has
+    held for each cause of ``holds``, beside the usual hold.
     """
     asked: list[tuple[Scenario, dict[str, Any]]] = []
 
@@ -90,13 +94,22 @@ def engine(
             speed=speed,
             violations=(MIXED,) if failed else (),
             violated_at_s=2.5 if failed else None,
-            figures=figures(scenario.seed),
+            figures=_figures(scenario, holds),
             trace=trace,
         )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(f"drone_sim.{speed.value}.engine.play", play)
         yield asked
+
+
+def _figures(scenario: Scenario, causes: Sequence[str]) -> Figures:
+    usual = figures(scenario.seed)
+    held = (
+        Hold(device="d-01", began_s=2.0, lasted_s=1.0, causes=(cause,), budget_s=10.0)
+        for cause in causes
+    )
+    return replace(usual, holds=(*usual.holds, *held))
 
 
 def from_thirteen(scenario: Scenario) -> bool:

@@ -210,3 +210,11 @@ def test_junit_has_files_votes_and_runs(capsys: pytest.CaptureFixture[str]) -> N
     assert ["files", *votes, "seed 1", "seed 2"] == names
     failed = [case.get("name") for case in ET.parse("bad.xml").iter("testcase") if len(case)]
     assert ["files", *votes] == failed
+
+
+def test_nothing_is_checked_without_its_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """The verdict that a CI waits for would be lost."""
+    with engine() as asked:
+        done = checked(capsys, "--seeds", "5", "--junit", "reports/check.xml")
+    assert (2, []) == (done.code, asked)
+    assert "  next  mkdir -p reports" in done.err.splitlines()

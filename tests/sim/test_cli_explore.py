@@ -14,6 +14,7 @@ from drone_sim.checker import goals
 from drone_sim.checker.goals import Goal
 from drone_sim.explore import traces
 from drone_sim.scenario.model import Verb
+from drone_sim.scenario.verbs import VERBS
 from tests.sim.playing import STORY, engine, explored, from_thirteen, run, valid
 
 
@@ -33,7 +34,7 @@ def test_all_held(capsys: pytest.CaptureFixture[str]) -> None:
         done = explored(capsys, "--seeds", "1..100")
     assert 0 == done.code
     assert "✔ seeds 1..100, shells: 100 runs, every invariant held" in done.out
-    assert "fewer than 0.03 a run" in done.out
+    assert "no violation in 100 runs: at 95 % confidence fewer than 3 % of all seeds" in done.out
     assert [] == done.reproduce
 
 
@@ -59,6 +60,18 @@ def test_holds_are_shown_beside_their_budgets(capsys: pytest.CaptureFixture[str]
         done = explored(capsys, "--seeds", "1..20")
     row = next(line for line in done.out.splitlines() if line.startswith("healthy"))
     assert "healthy 20 2 s 10 s - - - 20%" == " ".join(row.split())
+
+
+def test_every_cause_stands_beside_its_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """However many kinds of faults there were: on the screen, and in the document."""
+    kinds = [verb.value for verb in Verb if VERBS[verb].fault]
+    with engine(holds=kinds):
+        shown = explored(capsys, "--seeds", "1..3")
+        told = explored(capsys, "--seeds", "1..3", "--output", "json")
+    rows = {line.split()[0] for line in shown.out.splitlines() if " 10 s " in line}
+    parts = told.document["speeds"]["shells"]["holds"]
+    assert set(kinds) <= rows
+    assert set(kinds) <= {part["cause"] for part in parts if part["alone"]["budget_s"] == 10.0}
 
 
 def test_one_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,13 +188,11 @@ def test_a_mutant_is_played_at_its_own_speed(capsys: pytest.CaptureFixture[str])
 def test_a_real_mutant_is_caught_and_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
     """With the real engine; without the mutant the same seed holds."""
     words = ("explore", "--seeds", "1..40", "--jobs", "1", "--shrink", "30")
-    done = run(capsys, *words, "--mutant", "no-epoch-check")
+    done = run(capsys, *words, "--mutant", "votes-first")
     (line,) = done.reproduce
-    assert "I10" in done.out
+    assert "I13" in done.out
     assert (1, 1) == (done.code, run(capsys, *shlex.split(line)[1:]).code)
-    healthy = [
-        word for word in shlex.split(line)[1:] if word not in {"--mutant", "no-epoch-check"}
-    ]
+    healthy = [word for word in shlex.split(line)[1:] if word not in {"--mutant", "votes-first"}]
     assert 0 == run(capsys, *healthy).code
 
 
@@ -190,7 +201,9 @@ def test_a_real_mutant_is_caught_and_reproduced(capsys: pytest.CaptureFixture[st
 
 def with_goals(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let these be the goals that must be seen."""
-    monkeypatch.setattr(goals, "GOALS", {name: Goal(name=name, text=name) for name in names})
+    monkeypatch.setattr(
+        goals, "GOALS", {name: Goal(name=name, text=f"what {name} is") for name in names}
+    )
 
 
 def test_a_goal_that_was_not_seen_fails(
@@ -202,6 +215,7 @@ def test_a_goal_that_was_not_seen_fails(
         done = explored(capsys, "--seeds", "1..3", "--goals")
     assert 1 == done.code
     assert "NOT SEEN: zombie-fenced, torn-tail" in done.out
+    assert "zombie-fenced: what zombie-fenced is" in done.out
     assert ["drone-sim explore --seeds 1..3 --speed shells --goals"] == done.reproduce
 
 
@@ -224,6 +238,37 @@ def test_a_thousand_seeds_must_have_seen_every_goal(
     with_goals(monkeypatch, "zombie-fenced")
     with engine():
         assert code == explored(capsys, "--seeds", seeds).code
+
+
+def test_the_headline_says_what_the_exit_code_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every invariant held and it failed all the same: no tick, on a terminal nor on the page."""
+    with_goals(monkeypatch, "zombie-fenced", "torn-tail")
+    with engine():
+        done = explored(capsys, "--seeds", "1..3", "--goals", "--html", "page.html")
+    assert (1, 0) == (done.code, done.out.count("✔"))
+    assert done.out.startswith(
+        "✘ seeds 1..3, shells: 3 runs, every invariant held, but 2 goals were never seen\n"
+    )
+    page = Path("page.html").read_text()
+    assert "FAILED: every invariant held in 3 runs, but" in page
+    assert "never seen, shells: zombie-fenced, torn-tail" in page
+    assert 'class="verdict good"' not in page.split("<article")[0]
+
+
+def test_the_summary_says_what_the_exit_code_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the same words as the terminal."""
+    with_goals(monkeypatch, "torn-tail")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    with engine():
+        explored(capsys, "--seeds", "1..3", "--goals")
+    headline = (tmp_path / "summary.md").read_text().splitlines()[0]
+    said = "every invariant held, but 1 goal was never seen"
+    assert f"### ❌ seeds 1..3, shells: 3 runs, {said}" == headline
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -261,6 +306,13 @@ def test_a_page_shows_the_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert "drone-sim replay drone-sim-seed-13-shells.trace" in page
 
 
+def test_a_shrunk_failure_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the same run made smaller: the headline has as many runs as the terminal."""
+    with engine(from_thirteen):
+        explored(capsys, "--seeds", "11..20", "--html", "page.html")
+    assert "VIOLATED in 1 of 3 runs." in Path("page.html").read_text()
+
+
 def test_the_trace_of_the_only_run(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing failed: the file has the run itself."""
     with engine():
@@ -269,14 +321,41 @@ def test_the_trace_of_the_only_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert 5 == traces.load(Path("t.trace")).case().seed
 
 
+@pytest.mark.parametrize("option", ["--junit", "--html", "--trace"])
 def test_a_report_that_can_not_be_written_is_wrong_use(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    """It was asked for."""
+    """It is found out before anything is played: what, where, why, and what to do."""
+    with engine() as asked:
+        done = explored(capsys, "--seeds", "1..3", option, "nowhere/report")
+    why = "there is no directory nowhere; nothing was begun"
+    assert (2, []) == (done.code, asked)
+    assert [
+        f"ERROR: {option} nowhere/report can't be written: {why}",
+        "  next  mkdir -p nowhere",
+    ] == done.err.splitlines()
+
+
+def test_a_report_stays_as_it_is_until_there_is_another(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whoever interrupts a run, or mistypes it, still has the last one."""
+    before = {"r.xml": "the last one", ".r.xml.new": "half", ".r.xml.0.new": "somebody's"}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
     with engine():
-        done = explored(capsys, "--seeds", "1..3", "--junit", "nowhere/report.xml")
+        done = explored(capsys, "--seeds", "1..3", "--junit", "r.xml", "--html", "no/page.html")
     assert 2 == done.code
-    assert "nowhere" in done.err
+    assert before == {name: (tmp_path / name).read_text() for name in before}
+    assert sorted((*before, "two.toml")) == sorted(one.name for one in tmp_path.iterdir())
+
+
+def test_two_reports_are_two_files(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under one name the later would replace the other."""
+    with engine() as asked:
+        done = explored(capsys, "--seeds", "1..3", "--junit", "r", "--html", "./r")
+    assert (2, []) == (done.code, asked)
+    assert "--junit and --html name one file" in done.err
 
 
 def test_github_is_told(
@@ -289,6 +368,6 @@ def test_github_is_told(
         done = explored(capsys, "--seeds", "11..20", "--output", "json")
     assert "::error title=I5 in seed 13::I5: d-01 operates 1, d-02 operates 2%0A" in done.err
     summary = (tmp_path / "summary.md").read_text()
-    assert "### ❌ seeds 11..20, shells: 3 runs, 1 violation" in summary
+    assert "### ❌ seeds 11..20, shells: 3 runs, 1 of them violated" in summary
     assert "drone-sim replay 13 --speed shells" in summary
     assert json.loads(done.out)["type"] == "explore"

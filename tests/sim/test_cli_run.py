@@ -112,3 +112,11 @@ def test_a_story_that_is_wrong_is_told_by_line(
     done = run(capsys, "run", "bad.toml")
     assert 2 == done.code
     assert "bad.toml:6" in done.err
+
+
+def test_a_story_is_not_begun_without_its_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """A crash at each point takes hours: that the page can't be written is told before."""
+    with engine() as asked:
+        done = run(capsys, "run", "two.toml", "--crash", "each", "--html", ".", *SHELLS)
+    assert (2, []) == (done.code, asked)
+    assert "ERROR: --html . can't be written: it is a directory; nothing was begun" in done.err

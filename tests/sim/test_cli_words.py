@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from drone_sim.cli.words import count, kinds_words, rate_words, speed_up_words, time_words
+from drone_sim.cli.campaign import Campaign
+from drone_sim.cli.words import (
+    count,
+    kinds_words,
+    mark_of,
+    rate_words,
+    speed_up_words,
+    time_words,
+    verdict,
+)
+from drone_sim.explore.figures import Tally
+from drone_sim.result import Speed
 
 
 @pytest.mark.parametrize(
@@ -56,3 +68,39 @@ def test_the_most_frequent_kinds_are_named() -> None:
     """The others are counted."""
     kinds = Counter({"a": 5, "b": 9, "c": 1, "d": 1, "e": 2, "f": 3, "g": 1200})
     assert "g 1,200, b 9, a 5, f 3, e 2, 2 other kinds 2" == kinds_words(kinds)
+
+
+# --- the headline -------------------------------------------------------------------------------
+
+
+def headline(*, failed: int = 0, missing: tuple[str, ...] = (), interrupted: bool = False) -> str:
+    """The first line on the screen."""
+    campaign = Campaign(title="seeds 1..9", jobs=1, interrupted=interrupted)
+    campaign.tallies[Speed.CORES] = tally = Tally(runs=9, failed=failed)
+    mark, _ = mark_of(campaign, tally, missing)
+    return f"{mark} {verdict(campaign, Speed.CORES, tally, missing)}"
+
+
+@pytest.mark.parametrize(
+    ("ended", "shown"),
+    [
+        ({}, "✔ seeds 1..9, cores: 9 runs, every invariant held"),
+        ({"failed": 2}, "✘ seeds 1..9, cores: 9 runs, 2 of them violated"),
+        (
+            {"missing": ("hot",)},
+            "✘ seeds 1..9, cores: 9 runs, every invariant held, but 1 goal was never seen",
+        ),
+        (
+            {"failed": 1, "missing": ("hot", "word")},
+            "✘ seeds 1..9, cores: 9 runs, 1 of them violated, and 2 goals were never seen",
+        ),
+        (
+            {"interrupted": True},
+            "■ seeds 1..9, cores: 9 runs, then interrupted, every invariant held",
+        ),
+    ],
+    ids=["held", "violated", "goals", "both", "interrupted"],
+)
+def test_a_tick_is_for_exit_code_0_alone(ended: dict[str, Any], shown: str) -> None:
+    """The mark says what the exit code says, and the words say why."""
+    assert shown == headline(**ended)

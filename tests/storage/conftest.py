@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class World(Protocol):
 
     def connect(self) -> Store: ...
 
+    def backup(self) -> Callable[[], None]:
+        """Copy all of it; what is returned restores it in place, under living connections."""
+        ...
+
     def damage(self, fleet: FleetId, index: int, text: str) -> None: ...
 
     def damage_blob(self, digest: Digest, data: bytes) -> None: ...
@@ -66,6 +70,14 @@ class MemoryWorld:
     def connect(self) -> Store:
         return self._first.connect()
 
+    def backup(self) -> Callable[[], None]:
+        disk, image = self._first.disk, self._first.disk.durable
+
+        def restore() -> None:
+            disk.live = disk.durable = image
+
+        return restore
+
     def damage(self, fleet: FleetId, index: int, text: str) -> None:
         self._first.damage(fleet, index, text)
 
@@ -82,6 +94,11 @@ class SqliteWorld:
     def connect(self) -> Store:
         return SqliteStore(self.path, now=self.clock, boot=self.boot)
 
+    def backup(self) -> Callable[[], None]:
+        copy = self.path.with_name("backup.db")
+        _copy(self.path, copy)
+        return lambda: _copy(copy, self.path)
+
     def damage(self, fleet: FleetId, index: int, text: str) -> None:
         with contextlib.closing(sqlite3.connect(self.path)) as raw, raw:
             raw.execute("PRAGMA ignore_check_constraints = ON")
@@ -94,6 +111,15 @@ class SqliteWorld:
     def damage_blob(self, digest: Digest, data: bytes) -> None:
         with contextlib.closing(sqlite3.connect(self.path)) as raw, raw:
             raw.execute("UPDATE blobs SET data = ? WHERE digest = ?", (data, digest))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database into the file that stands there: for SQLite a write like any other."""
+    with (
+        contextlib.closing(sqlite3.connect(source)) as one,
+        contextlib.closing(sqlite3.connect(target)) as other,
+    ):
+        one.backup(other)
 
 
 @pytest.fixture(params=[MemoryWorld, SqliteWorld], ids=["memory", "sqlite"])

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from orchestrator.ports import Claim, Store
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.records import (
+    START,
     AbortRequested,
     Adopted,
     Answer,
     Begun,
     Decided,
     Ended,
+    Head,
     HeuristicDecided,
     HeuristicSettled,
     LeaseHorizon,
@@ -161,17 +163,23 @@ def claims_of(state: FleetState) -> set[Claim]:
     return waiting if lock.owner is None else {lock.epoch, *waiting}
 
 
+async def head_of(store: Store, fleet: FleetId = FLEET) -> Head:
+    """Where the journal ends, as whoever reads all of it knows."""
+    entries = await store.read(fleet)
+    return entries[-1].head if entries else START
+
+
 async def play(store: Store, fleet: FleetId = FLEET) -> None:
     """Run the story with its heartbeats and its blobs, until something fails."""
-    head = 0
+    head = START
     for number, records in enumerate(STORY):
-        head += len(await store.append(fleet, head, records))
+        head = (await store.append(fleet, head, records))[-1].head
         await store.touch(fleet, Epoch(1, 1), MIRA)
         await store.put_blob(b"bundle %d" % number)
 
 
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-_NAMED = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+_NAMED = _WORDS.filter(lambda text: text.partition("\0")[0])
 _COUNTS = st.integers(0, 2**53)
 _EPOCHS = st.builds(Epoch, st.integers(1, 9), _COUNTS)
 _INSTANTS = st.floats(allow_nan=False, allow_infinity=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import OperatingError
 from orchestrator.protocol.errors import ProtocolMisuse
-from orchestrator.protocol.records import Record
+from orchestrator.protocol.records import START, Record
 from orchestrator.protocol.types import Owner
 from orchestrator.storage import codec
 from tests.storage.samples import (
@@ -105,7 +105,7 @@ def test_a_missing_row_is_damage() -> None:
     """A gap is named by the index that is missing."""
     text = codec.encode_record(noise(1))
     with pytest.raises(OperatingError, match=f"record 2 of fleet {FLEET}"):
-        codec.decode_entries(FLEET, 0, [(1, 0.0, text), (3, 0.0, text)])
+        codec.decode_entries(FLEET, START, [(1, 0.0, text), (3, 0.0, text)])
 
 
 def test_a_giant_record_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from orchestrator.ports import Conflict, Store, StoreUnavailable
 from orchestrator.protocol.errors import InvariantViolation, ProtocolMisuse
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
-from orchestrator.protocol.records import Decided, Entry, LockRequested, LockState, Record
+from orchestrator.protocol.records import START, Decided, LockRequested, LockState, Record
 from orchestrator.protocol.types import (
     BLOB_BYTES_MAX,
     Digest,
@@ -36,6 +36,7 @@ from tests.storage.samples import (
     W1,
     begun,
     decided,
+    head_of,
     noise,
     play,
     requested,
@@ -45,21 +46,21 @@ from tests.storage.samples import (
 
 async def test_entries_are_numbered_from_one_without_gaps(store: Store) -> None:
     """The journal is totally ordered: 1, 2, 3, in the order of the appends."""
-    await store.append(FLEET, 0, [noise(1), noise(2)])
-    await store.append(FLEET, 2, [noise(3)])
+    await store.append(FLEET, START, [noise(1), noise(2)])
+    await store.append(FLEET, await head_of(store), [noise(3)])
     found = [(entry.index, entry.record) for entry in await store.read(FLEET)]
     assert [(1, noise(1)), (2, noise(2)), (3, noise(3))] == found
 
 
 async def test_append_returns_what_a_reader_reads(store: Store, second: Store) -> None:
     """The writer folds exactly the entries that every reader will fold."""
-    written = list(await store.append(FLEET, 0, [taken(), begun(), decided()]))
+    written = list(await store.append(FLEET, START, [taken(), begun(), decided()]))
     assert written == await second.read(FLEET)
 
 
 async def test_a_reader_sees_mappings_in_the_writers_order(store: Store) -> None:
     """Live and recovered runs visit the devices in one order, or they would differ."""
-    [written] = await store.append(FLEET, 0, [begun()])
+    [written] = await store.append(FLEET, START, [begun()])
     [found] = await store.read(FLEET)
     assert repr(written) == repr(found)
 
@@ -67,16 +68,15 @@ async def test_a_reader_sees_mappings_in_the_writers_order(store: Store) -> None
 async def test_entries_carry_the_injected_time(store: Store, world: World) -> None:
     """``at`` is the store's clock, not the machine's."""
     world.clock.at = 42.125
-    await store.append(FLEET, 0, [noise(1), noise(2)])
+    await store.append(FLEET, START, [noise(1), noise(2)])
     assert [42.125, 42.125] == [entry.at for entry in await store.read(FLEET)]
 
 
 async def test_read_after_leaves_out_what_is_known(store: Store) -> None:
-    """``after`` is the last index that the caller has."""
-    await store.append(FLEET, 0, [noise(1), noise(2), noise(3)])
-    assert [3] == [entry.index for entry in await store.read(FLEET, after=2)]
-    assert [] == list(await store.read(FLEET, after=3))
-    assert [] == list(await store.read(FLEET, after=9))
+    """``after`` is the last entry that the caller has."""
+    written = await store.append(FLEET, START, [noise(1), noise(2), noise(3)])
+    assert [3] == [entry.index for entry in await store.read(FLEET, after=written[1].head)]
+    assert [] == list(await store.read(FLEET, after=written[2].head))
 
 
 async def test_an_unknown_fleet_is_an_empty_journal(store: Store) -> None:
@@ -88,58 +88,61 @@ async def test_an_unknown_fleet_is_an_empty_journal(store: Store) -> None:
     )
 
 
-@pytest.mark.parametrize("expected_head", [0, 1, 3])
-async def test_append_at_another_head_conflicts(store: Store, expected_head: int) -> None:
+@pytest.mark.parametrize("expected", [0, 1, 3])
+async def test_append_at_another_head_conflicts(store: Store, expected: int) -> None:
     """Neither a stale head nor one that the journal never reached is written to."""
-    await store.append(FLEET, 0, [noise(1), noise(2)])
+    first, last = await store.append(FLEET, START, [noise(1), noise(2)])
+    heads = {0: START, 1: first.head, 3: replace(last.head, index=3)}
     with pytest.raises(Conflict):
-        await store.append(FLEET, expected_head, [noise(3)])
+        await store.append(FLEET, heads[expected], [noise(3)])
     assert [noise(1), noise(2)] == [entry.record for entry in await store.read(FLEET)]
 
 
 async def test_one_of_two_appends_at_one_head_wins(store: Store, second: Store) -> None:
     """Two connections that read the same head never both write (I14)."""
-    await store.append(FLEET, 0, [taken(1, MIRA)])
+    await store.append(FLEET, START, [taken(1, MIRA)])
     with pytest.raises(Conflict):
-        await second.append(FLEET, 0, [taken(1, NOA)])
+        await second.append(FLEET, START, [taken(1, NOA)])
     assert [taken(1, MIRA)] == [entry.record for entry in await second.read(FLEET)]
 
 
 async def test_a_refused_record_takes_its_whole_append_with_it(store: Store) -> None:
     """An append is all or nothing, the leases included."""
-    await store.append(FLEET, 0, [taken(1), begun(), decided()])
+    await store.append(FLEET, START, [taken(1), begun(), decided()])
     with pytest.raises(InvariantViolation, match="I7"):
-        await store.append(FLEET, 3, [taken(2, NOA, LockState.RESOLVING), decided(1, 2)])
+        await store.append(
+            FLEET, await head_of(store), [taken(2, NOA, LockState.RESOLVING), decided(1, 2)]
+        )
     assert (3, {Epoch(1, 1)}) == (len(await store.read(FLEET)), set(await store.leases(FLEET)))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_a_decision_is_written_once(store: Store, second: Store, outcome: Outcome) -> None:
     """The store itself refuses a second decision, also an equal one, at the right head (I7)."""
-    await store.append(FLEET, 0, [taken(), begun(), decided(outcome=Outcome.COMMIT)])
+    await store.append(FLEET, START, [taken(), begun(), decided(outcome=Outcome.COMMIT)])
     with pytest.raises(InvariantViolation, match="I7"):
-        await second.append(FLEET, 3, [decided(outcome=outcome)])
+        await second.append(FLEET, await head_of(second), [decided(outcome=outcome)])
     assert 3 == len(await store.read(FLEET))
 
 
 async def test_one_append_cannot_decide_twice(store: Store) -> None:
     """Two decisions do not pass by standing in the same append (I7)."""
     with pytest.raises(InvariantViolation, match="I7"):
-        await store.append(FLEET, 0, [decided(), decided(outcome=Outcome.ABORT)])
+        await store.append(FLEET, START, [decided(), decided(outcome=Outcome.ABORT)])
     assert [] == list(await store.read(FLEET))
 
 
 async def test_transactions_are_decided_per_fleet(store: Store) -> None:
     """The same transaction id in another fleet is another transaction."""
-    await store.append(FLEET, 0, [decided()])
-    await store.append(OTHER, 0, [decided(outcome=Outcome.ABORT)])
+    await store.append(FLEET, START, [decided()])
+    await store.append(OTHER, START, [decided(outcome=Outcome.ABORT)])
     assert [FLEET, OTHER] == sorted(await store.fleets(), reverse=True)
 
 
 async def test_an_append_of_nothing_is_misuse(store: Store) -> None:
     """An empty append would acknowledge what was never written."""
     with pytest.raises(ProtocolMisuse):
-        await store.append(FLEET, 0, [])
+        await store.append(FLEET, START, [])
 
 
 @pytest.mark.parametrize(
@@ -149,20 +152,23 @@ async def test_an_append_of_nothing_is_misuse(store: Store) -> None:
         replace(MIRA, host=""),
         replace(MIRA, program=""),
         replace(MIRA, pid=0),
+        replace(MIRA, user="\0"),
+        replace(MIRA, host="\0aim-control"),
+        replace(MIRA, program="\0"),
     ],
 )
 async def test_a_lock_without_an_owner_is_refused(store: Store, nobody: Owner) -> None:
     """No lock is ever held by nobody, and nobody waits for none (I22)."""
     for record in (taken(owner=nobody), requested(W1, nobody)):
         with pytest.raises(InvariantViolation, match="I22"):
-            await store.append(FLEET, 0, [record])
+            await store.append(FLEET, START, [record])
     assert [] == list(await store.read(FLEET))
 
 
 async def test_fleets_are_isolated(store: Store) -> None:
     """Heads and records of one fleet are nothing to another."""
-    await store.append(FLEET, 0, [noise(1), noise(2)])
-    await store.append(OTHER, 0, [taken(1, NOA)])
+    await store.append(FLEET, START, [noise(1), noise(2)])
+    await store.append(OTHER, START, [taken(1, NOA)])
     assert ([noise(1), noise(2)], [taken(1, NOA)]) == (
         [entry.record for entry in await store.read(FLEET)],
         [entry.record for entry in await store.read(OTHER)],
@@ -172,7 +178,7 @@ async def test_fleets_are_isolated(store: Store) -> None:
 async def test_fleets_are_listed_sorted(store: Store) -> None:
     """A fleet is one that has a journal."""
     for name in ("zulu", "alpha", "mike"):
-        await store.append(FleetId(name), 0, [noise(1)])
+        await store.append(FleetId(name), START, [noise(1)])
     assert ["alpha", "mike", "zulu"] == list(await store.fleets())
 
 
@@ -204,7 +210,7 @@ async def test_any_record_is_read_back_as_it_was_appended(
 ) -> None:
     """Every kind of record, with any text and any number, makes the round trip."""
     fleet = FleetId(f"fleet-{len(await store.fleets())}")
-    await store.append(fleet, 0, records)
+    await store.append(fleet, START, records)
     assert records == [entry.record for entry in await store.read(fleet)]
 
 
@@ -265,7 +271,7 @@ async def test_a_damaged_blob_is_mended_by_putting_it_again(store: Store, world:
 )
 async def test_a_damaged_row_is_a_clear_error(store: Store, world: World, text: str) -> None:
     """A row that does not decode names fleet and index and the next command, no traceback."""
-    await store.append(FLEET, 0, [noise(1), noise(2), noise(3)])
+    await store.append(FLEET, START, [noise(1), noise(2), noise(3)])
     world.damage(FLEET, 2, text)
     with pytest.raises(OperatingError, match=f"record 2 of fleet {FLEET}") as caught:
         await store.read(FLEET)
@@ -273,16 +279,16 @@ async def test_a_damaged_row_is_a_clear_error(store: Store, world: World, text: 
 
 
 async def test_a_damaged_row_leaves_the_others_readable(store: Store, world: World) -> None:
-    """What lies after the damage can still be read, for whoever has to look."""
-    await store.append(FLEET, 0, [noise(1), noise(2)])
+    """What is new can still be read by whoever has read what lies before it."""
+    _, known, new = await store.append(FLEET, START, [noise(1), noise(2), noise(3)])
     world.damage(FLEET, 1, "{}")
-    assert [Entry(index=2, at=world.clock.at, record=noise(2))] == await store.read(FLEET, 1)
+    assert [new] == await store.read(FLEET, known.head)
 
 
 async def test_text_that_is_not_unicode_is_refused(store: Store) -> None:
     """A stray byte of a command line is an operating error, and nothing is written."""
     with pytest.raises(OperatingError, match="Unicode") as caught:
-        await store.append(FLEET, 0, [replace(noise(1), reason="because \udcff")])
+        await store.append(FLEET, START, [replace(noise(1), reason="because \udcff")])
     assert (Exit.USAGE, []) == (caught.value.exit_code, list(await store.read(FLEET)))
 
 
@@ -291,7 +297,7 @@ async def test_a_record_that_would_not_read_back_is_misuse(store: Store) -> None
     not_a_tuple: Any = "no"
     wrong = replace(decided(), refused={D1: not_a_tuple})
     with pytest.raises(ProtocolMisuse):
-        await store.append(FLEET, 0, [wrong])
+        await store.append(FLEET, START, [wrong])
     assert [] == list(await store.read(FLEET))
 
 

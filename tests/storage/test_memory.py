@@ -15,11 +15,21 @@ import pytest
 from orchestrator.ports import OutcomeUnknown, Store, StoreUnavailable
 from orchestrator.protocol.fleet import FleetState
 from orchestrator.protocol.fold import fold
-from orchestrator.protocol.records import Entry, Record
+from orchestrator.protocol.records import START, Entry, Head, Record
 from orchestrator.protocol.types import Epoch, FleetId
 from orchestrator.storage.memory import Lost, MemoryStore
 from tests.storage.conftest import FakeClock
-from tests.storage.samples import DIGEST, FLEET, MIRA, STORY, claims_of, noise, play, taken
+from tests.storage.samples import (
+    DIGEST,
+    FLEET,
+    MIRA,
+    STORY,
+    claims_of,
+    head_of,
+    noise,
+    play,
+    taken,
+)
 
 
 class Acknowledging(MemoryStore):
@@ -28,9 +38,9 @@ class Acknowledging(MemoryStore):
     acknowledged = 0
 
     async def append(
-        self, fleet: FleetId, expected_head: int, records: Sequence[Record]
+        self, fleet: FleetId, expected: Head, records: Sequence[Record]
     ) -> Sequence[Entry]:
-        entries = await super().append(fleet, expected_head, records)
+        entries = await super().append(fleet, expected, records)
         self.acknowledged += 1
         return entries
 
@@ -79,7 +89,7 @@ async def test_an_append_at_a_power_cut_is_of_unknown_outcome(*, survives: bool)
     store = MemoryStore(now=FakeClock())
     store.cut_power_at(1, survives=survives)
     with pytest.raises(OutcomeUnknown):
-        await store.append(FLEET, 0, [taken()])
+        await store.append(FLEET, START, [taken()])
     reopened = store.crash()
     assert ([taken()] if survives else []) == await found(reopened)
     assert survives is bool(await reopened.leases(FLEET))
@@ -100,9 +110,9 @@ async def test_after_a_power_cut_nobody_answers() -> None:
 async def test_a_disk_that_lies_loses_acknowledged_appends() -> None:
     """The fault that no write-ahead rule survives; the simulator must be able to make it."""
     store = MemoryStore(now=FakeClock())
-    await store.append(FLEET, 0, [noise(1)])
+    await store.append(FLEET, START, [noise(1)])
     store.disk.lies = True
-    await store.append(FLEET, 1, [noise(2)])
+    await store.append(FLEET, await head_of(store), [noise(2)])
     assert [noise(1), noise(2)] == await found(store)
     assert [noise(1)] == await found(store.crash())
 
@@ -110,7 +120,7 @@ async def test_a_disk_that_lies_loses_acknowledged_appends() -> None:
 async def test_a_crash_leaves_leases_and_blobs_too() -> None:
     """The durable image is the whole store, not the journal alone."""
     store = MemoryStore(now=FakeClock())
-    await store.append(FLEET, 0, [taken()])
+    await store.append(FLEET, START, [taken()])
     digest = await store.put_blob(b"bundle")
     leases = await store.leases(FLEET)
     reopened = store.crash()
@@ -123,10 +133,10 @@ async def test_a_lost_answer_is_found_by_reading_back(lost: Lost) -> None:
     store = MemoryStore(now=FakeClock())
     store.lose_answer(lost)
     with pytest.raises(OutcomeUnknown):
-        await store.append(FLEET, 0, [noise(1)])
+        await store.append(FLEET, START, [noise(1)])
     written = [noise(1)] if lost is Lost.WRITTEN else []
     assert written == await found(store)
-    await store.append(FLEET, len(written), [noise(2)])
+    await store.append(FLEET, await head_of(store), [noise(2)])
     assert [*written, noise(2)] == await found(store)
 
 
@@ -134,18 +144,18 @@ async def test_only_the_connection_that_lost_its_answer_is_in_doubt() -> None:
     """Faults belong to a connection, not to the disk."""
     store = MemoryStore(now=FakeClock())
     store.lose_answer(Lost.NOT_WRITTEN)
-    await store.connect().append(FLEET, 0, [noise(1)])
+    await store.connect().append(FLEET, START, [noise(1)])
     assert [noise(1)] == await found(store)
 
 
 async def test_an_unavailable_store_answers_nothing_and_forgets_nothing() -> None:
     """Every call raises StoreUnavailable; afterwards all is as it was."""
     store = MemoryStore(now=FakeClock())
-    await store.append(FLEET, 0, [taken()])
+    [written] = await store.append(FLEET, START, [taken()])
     store.unavailable = True
     calls = [
         store.read(FLEET),
-        store.append(FLEET, 1, [noise(1)]),
+        store.append(FLEET, written.head, [noise(1)]),
         store.touch(FLEET, Epoch(1, 1), MIRA),
         store.leases(FLEET),
         store.extend_leases(),
@@ -162,7 +172,7 @@ async def test_an_unavailable_store_answers_nothing_and_forgets_nothing() -> Non
 async def test_a_backup_is_what_was_durable_then() -> None:
     """A store restored from it lacks what came later: the rollback that devices must notice."""
     store = MemoryStore(now=FakeClock())
-    await store.append(FLEET, 0, [noise(1)])
+    await store.append(FLEET, START, [noise(1)])
     backup = store.backup()
-    await store.append(FLEET, 1, [noise(2)])
+    await store.append(FLEET, await head_of(store), [noise(2)])
     assert ([noise(1)], [noise(1), noise(2)]) == (await found(backup), await found(store))

@@ -35,6 +35,7 @@ from tests.storage.samples import (
     begun,
     decided,
     ended,
+    head_of,
     noise,
     released,
     requested,
@@ -105,9 +106,9 @@ async def test_the_holder_goes_on(path: Path) -> None:
     assert True is await store.touch(FLEET, Epoch(1, 7), MIRA)
     renewed = (await store.leases(FLEET))[Epoch(1, 7)].renewed
     assert FakeBoot()() == (renewed.boot_id, renewed.boot_s)
-    await store.append(FLEET, 2, [requested(W1)])
-    await store.append(FLEET, 3, [decided(1, 7), ended(1, 7), released(8)])
-    await store.append(FLEET, 6, [taken(9, NOA, ticket=W1)])
+    await store.append(FLEET, await head_of(store), [requested(W1)])
+    await store.append(FLEET, await head_of(store), [decided(1, 7), ended(1, 7), released(8)])
+    await store.append(FLEET, await head_of(store), [taken(9, NOA, ticket=W1)])
     assert [Epoch(1, 9)] == list(await store.leases(FLEET))
     await store.close()
 
@@ -299,7 +300,7 @@ async def test_a_program_of_the_first_version_cannot_end_a_waiters_lease(path: P
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.execute("SELECT count(*) FROM lease").fetchall()
         store = opened(path)
-        await store.append(FLEET, 2, [requested(W1)])
+        await store.append(FLEET, await head_of(store), [requested(W1)])
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             old.execute("DELETE FROM lease WHERE fleet = ?", (FLEET,))
     assert [Epoch(1, 7), W1] == list(await store.leases(FLEET))

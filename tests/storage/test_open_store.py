@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import Stamp
+from orchestrator.protocol.records import START
 from orchestrator.protocol.types import Epoch
 from orchestrator.storage import open_store
 from orchestrator.storage.memory import MemoryStore
@@ -18,7 +19,7 @@ from tests.storage.samples import FLEET, noise, taken
 async def test_an_absolute_path_has_four_slashes(tmp_path: Path) -> None:
     """``sqlite:////var/lib/x.db`` is an absolute path, as for SQLAlchemy."""
     store = open_store(f"sqlite:///{tmp_path}/a dir/%41#.db", now=FakeClock())
-    await store.append(FLEET, 0, [noise(1)])
+    await store.append(FLEET, START, [noise(1)])
     await store.close()
     assert (tmp_path / "a dir" / "%41#.db").is_file()
 
@@ -28,7 +29,7 @@ async def test_three_slashes_are_relative(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     store = open_store("sqlite:///sub/x.db", now=FakeClock())
     monkeypatch.chdir("/")
-    await store.append(FLEET, 0, [noise(1)])
+    await store.append(FLEET, START, [noise(1)])
     await store.close()
     assert (tmp_path / "sub" / "x.db").is_file()
 
@@ -46,7 +47,7 @@ async def test_memory_is_a_store_of_its_own() -> None:
     """Two openings of ``memory:`` share nothing."""
     first, second = (open_store("memory:", now=FakeClock()) for _ in range(2))
     assert isinstance(first, MemoryStore)
-    await first.append(FLEET, 0, [noise(1)])
+    await first.append(FLEET, START, [noise(1)])
     assert [] == list(await second.read(FLEET))
 
 
@@ -80,7 +81,7 @@ async def test_a_store_stamps_with_the_clocks_it_is_given(tmp_path: Path, name: 
     """``now`` and ``boot`` reach the leases of either store."""
     clock, boot = FakeClock(), FakeBoot()
     store = open_store(name.format(tmp_path), now=clock, boot=boot)
-    await store.append(FLEET, 0, [taken(1)])
+    await store.append(FLEET, START, [taken(1)])
     lease = (await store.leases(FLEET))[Epoch(1, 1)]
     assert Stamp(utc_s=clock.at, boot_id=boot.id, boot_s=boot.at) == lease.renewed
     await store.close()
@@ -90,5 +91,5 @@ async def test_without_a_boot_a_store_stamps_by_utc() -> None:
     """Nobody need know the boot."""
     clock = FakeClock()
     store = open_store("memory:", now=clock)
-    await store.append(FLEET, 0, [taken(1)])
+    await store.append(FLEET, START, [taken(1)])
     assert Stamp(utc_s=clock.at) == (await store.leases(FLEET))[Epoch(1, 1)].renewed

@@ -18,12 +18,13 @@ import pytest
 
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.ports import OutcomeUnknown, StoreUnavailable
+from orchestrator.protocol.records import START
 from orchestrator.protocol.types import Outcome
 from orchestrator.storage.codec import encode_owner
 from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.sqlite import SqliteStore
 from tests.storage.conftest import FakeClock
-from tests.storage.samples import FLEET, MIRA, decided, noise, released, taken
+from tests.storage.samples import FLEET, MIRA, decided, head_of, noise, released, taken
 
 NOBODY = 65534
 THIRD = "INTO journal SELECT fleet, 3, at,"
@@ -57,7 +58,7 @@ def closed(path: Path, appends: int = 0) -> None:
     async def run() -> None:
         store = opened(path)
         if appends:
-            await store.append(FLEET, 0, [noise(number) for number in range(appends)])
+            await store.append(FLEET, START, [noise(number) for number in range(appends)])
         await store.close()
 
     asyncio.run(run())
@@ -137,7 +138,7 @@ async def test_the_file_is_private(path: Path) -> None:
     before = os.umask(0)
     try:
         store = opened(path)
-        await store.append(FLEET, 0, [noise(1)])
+        await store.append(FLEET, START, [noise(1)])
         files = [path, *path.parent.glob("journal.db-*")]
         modes = {stat.S_IMODE(file.stat().st_mode) for file in files}
     finally:
@@ -226,7 +227,7 @@ REFUSED = (sqlite3.IntegrityError, sqlite3.OperationalError)  # the latter: no J
 async def test_the_file_keeps_its_rules_by_itself(path: Path, sql: str) -> None:
     """Insert-only, gapless, decided once (I7), owner named (I22), one holder: whoever writes."""
     store = opened(path)
-    written = list(await store.append(FLEET, 0, [taken(), decided(outcome=Outcome.COMMIT)]))
+    written = list(await store.append(FLEET, START, [taken(), decided(outcome=Outcome.COMMIT)]))
     leases = await store.leases(FLEET)
     with raw(path) as connection, pytest.raises(REFUSED):
         connection.execute(sql)
@@ -237,7 +238,7 @@ async def test_the_file_keeps_its_rules_by_itself(path: Path, sql: str) -> None:
 async def test_the_file_takes_a_waiter_with_a_name(path: Path) -> None:
     """The rule refuses the nameless, not the requests: a client may write what is right."""
     store = opened(path)
-    await store.append(FLEET, 0, [taken(), noise(1)])
+    await store.append(FLEET, START, [taken(), noise(1)])
     with raw(path) as connection:
         connection.execute(waiting("mira", "noa"))
     await store.close()
@@ -267,24 +268,24 @@ async def test_a_long_writer_makes_the_store_unavailable(path: Path) -> None:
     with raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="another process"):
-            await store.append(FLEET, 0, [noise(1)])
+            await store.append(FLEET, START, [noise(1)])
         assert [] == list(await store.read(FLEET))
         other.execute("ROLLBACK")
-    await store.append(FLEET, 0, [noise(1)])
+    await store.append(FLEET, START, [noise(1)])
     await store.close()
 
 
 async def test_a_full_disk_before_commit_has_written_nothing(path: Path) -> None:
     """SQLITE_FULL in the middle of an append is StoreUnavailable; all of it is undone."""
     store = opened(path)
-    await store.append(FLEET, 0, [taken()])
+    await store.append(FLEET, START, [taken()])
     pages = pragma(store, "page_count")
     pragma(store, f"max_page_count = {pages}")
     with pytest.raises(StoreUnavailable, match="the disk is full"):
-        await store.append(FLEET, 1, [released(), *map(noise, range(200))])
+        await store.append(FLEET, await head_of(store), [released(), *map(noise, range(200))])
     assert (1, 1) == (len(await store.read(FLEET)), len(await store.leases(FLEET)))
     pragma(store, f"max_page_count = {2**30}")
-    await store.append(FLEET, 1, [released()])
+    await store.append(FLEET, await head_of(store), [released()])
     await store.close()
 
 
@@ -302,11 +303,11 @@ def no_file_grows() -> Iterator[None]:
 async def test_a_commit_that_fails_is_of_unknown_outcome(path: Path) -> None:
     """The log cannot be written at COMMIT: the caller must read back, and finds out here."""
     store = opened(path)
-    await store.append(FLEET, 0, [noise(1)])
+    [first] = await store.append(FLEET, START, [noise(1)])
     with no_file_grows(), pytest.raises(OutcomeUnknown, match="COMMIT failed"):
-        await store.append(FLEET, 1, [noise(2)])
+        await store.append(FLEET, first.head, [noise(2)])
     found = len(await store.read(FLEET))
-    await store.append(FLEET, found, [noise(3)])
+    await store.append(FLEET, await head_of(store), [noise(3)])
     assert found + 1 == len(await store.read(FLEET))
     await store.close()
 
@@ -318,11 +319,11 @@ async def test_absence_is_not_claimed_while_a_failed_commit_may_come_to_life(pat
     Else a reader that was told "absent" could be contradicted by the next recovery of the log.
     """
     store = opened(path)
-    await store.append(FLEET, 0, [noise(1)])
+    [first] = await store.append(FLEET, START, [noise(1)])
     log = path.with_name(f"{path.name}-wal")
     with no_file_grows():
         with pytest.raises(OutcomeUnknown):
-            await store.append(FLEET, 1, [noise(2)])
+            await store.append(FLEET, first.head, [noise(2)])
         with pytest.raises(StoreUnavailable):
             await store.read(FLEET)
     before = os.stat(log).st_size  # noqa: PTH116 - a blocking call is what is wanted here
@@ -337,7 +338,7 @@ async def test_settling_a_doubt_does_not_take_an_upgrade_back(path: Path) -> Non
     """A program of a later version may have raised the schema since the COMMIT that failed."""
     store = opened(path)
     with no_file_grows(), pytest.raises(OutcomeUnknown):
-        await store.append(FLEET, 0, [noise(1)])
+        await store.append(FLEET, START, [noise(1)])
     with raw(path) as other:
         other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     await store.read(FLEET)
@@ -452,9 +453,9 @@ def test_a_file_that_was_removed_is_not_made_anew(path: Path) -> None:
 async def goes_on_after(path: Path, change: Callable[[], object]) -> None:
     """Use an open store after a change of its file: it refuses, now and later."""
     store = opened(path)
-    assert 1 == len(await store.read(FLEET))
+    [first] = await store.read(FLEET)
     change()
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="was replaced or removed"):
-            await store.append(FLEET, 1, [noise(1)])
+            await store.append(FLEET, first.head, [noise(1)])
     await store.close()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from orchestrator.ports import Conflict
+from orchestrator.protocol.records import START
 from orchestrator.storage.sqlite import SqliteStore
 from tests.storage.conftest import FakeClock
 from tests.storage.samples import FLEET, noise
@@ -76,15 +77,16 @@ def write(path: Path, telling: Connection, appends: int) -> None:
 
     async def run() -> None:
         store = SqliteStore(path, now=FakeClock())
-        head, done = 0, 0
+        head, done = START, 0
         while done < appends:
             try:
-                written = await store.append(FLEET, head, [noise(head), noise(head + 1)])
+                pair = [noise(head.index), noise(head.index + 1)]
+                written = await store.append(FLEET, head, pair)
             except Conflict:
-                head += len(await store.read(FLEET, after=head))
+                head = (await store.read(FLEET, after=head))[-1].head
                 continue
-            head, done = written[-1].index, done + 1
-            telling.send_bytes(head.to_bytes(4, "big"))
+            head, done = written[-1].head, done + 1
+            telling.send_bytes(head.index.to_bytes(4, "big"))
         await store.close()
 
     asyncio.run(run())

@@ -222,7 +222,7 @@ class Desk:
 
     async def append(self, *records: Record) -> None:
         """Write into the journal beside the API."""
-        await self.store.append(FLEET, (await self.state()).head, records)
+        await self.store.append(FLEET, (await self.state()).known, records)
 
     async def queue(self) -> list[str]:
         """Who waits for the lock."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.storage.samples import begun
+from tests.storage.samples import NOA as OWNER
+from tests.storage.samples import W1, begun, requested, taken
 from tests.web.desk import BEARER, FLEET, MIRA, NOA, YARD, Desk, Raw
 
 WATCH = f"/api/v1/locks/{FLEET}/watch"
@@ -184,3 +185,18 @@ async def test_a_stream_ends_when_the_store_goes_away(desk: Desk) -> None:
     async with asyncio.timeout(5):
         await client.task
     assert {"type": "http.response.body", "body": b"", "more_body": False} == client.messages[-1]
+
+
+async def test_a_stream_does_not_go_on_into_another_history(desk: Desk) -> None:
+    """A store that was rolled back in place ends it, whoever else has seen that first."""
+    backup = desk.store.disk.live
+    await desk.acquired()
+    client = Raw(desk.app, "GET", WATCH, headers=EVENTS, query="after=0")
+    await client.heard(b"id: 1\n")
+    desk.store.disk.live = backup
+    await desk.append(taken(1, OWNER), requested(W1))
+    answers = [(await desk.get(f"/locks/{FLEET}")).status_code for _ in range(2)]
+    async with asyncio.timeout(5):
+        await client.task
+    told = b"".join(message.get("body", b"") for message in client.messages)
+    assert (200, False) == (answers[-1], b"id: 2\n" in told)
