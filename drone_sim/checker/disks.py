@@ -76,7 +76,7 @@ class Disks:
 
     def replaced(self, device: Device, durable: Durable) -> None:
         """Take another record, which no write has made; the active file may have gone with it."""
-        device.has_file = False
+        device.has_file, device.forgot = False, True
         self.watch.replace(device.id)
         self._speech.replaced(device.id)
         self._keep(device, durable)
@@ -144,8 +144,9 @@ class Disks:
         """I27: whole old or whole new bytes, and once there are some, never none."""
         torn = data is not None and data not in known
         missing = data is None and device.has_file
+        forgot, device.forgot = device.forgot, False
         device.torn, device.has_file = torn, data is not None
-        if device.damaged:  # worn flash: it must be written anew before anything operates
+        if device.damaged or forgot:  # it must be written anew before anything operates
             device.damaged = torn or missing
         elif torn or missing:
             what = "no active file any more" if data is None else f"torn: {data[:40]!r}"

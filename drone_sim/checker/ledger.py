@@ -125,7 +125,7 @@ class Ledger:
         for entry in journal:
             self._note(entry)
         for claim, row in self.rows.items():
-            row.lost = claim not in old
+            row.lost = True  # the store has an older renewal, or none
             row.since_s = old[claim].since_s if claim in old else row.since_s
 
     def renew(self, claim: Epoch | Ticket, owner: Owner) -> None:

@@ -75,6 +75,8 @@ class Device:
     has_file: bool = False
     torn: bool = False
     damaged: bool = False
+    forgot: bool = False
+    """Whether its disk has forgotten something since the active file was last looked at."""
     incarnation: int = 0
     """The newest one of which it has ever stored an epoch."""
     moved: bool = False

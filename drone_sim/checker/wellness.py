@@ -41,7 +41,13 @@ class Wellness:
         if self._began_s is None or self._well:
             return False
         allowed_s = min(self._truth.scenario.liveness_s, LIVENESS_S)
-        return self._truth.now_s > self._began_s + allowed_s
+        return self._truth.now_s > max(self._began_s, self._activates_s()) + allowed_s
+
+    def _activates_s(self) -> float:
+        """Return when the last transaction activates: who measured a slow store waits for long."""
+        found = (self._truth.fleet.open, self._truth.fleet.installed)
+        instants = [txn.begun.timeline.activate_at for txn in found if txn is not None]
+        return max((self._truth.story(at) for at in instants), default=0.0)
 
     def _of_the_fleet(self) -> Iterator[str]:
         fleet = self._truth.fleet
@@ -59,9 +65,15 @@ class Wellness:
             ("in quarantine", fleet.quarantined),
             ("on a person's word", fleet.heuristics),
         ):
-            left = sorted(name for name in names if name not in fleet.retired)
+            left = sorted(name for name in names if not self._excused(name))
             if left:
                 yield f"{what}: {', '.join(left)}"
+
+    def _excused(self, name: DeviceId) -> bool:
+        """Whether a device is retired, or left out of a version that a store has lost."""
+        fleet = self._truth.fleet
+        left_out = name in fleet.quarantined and fleet.version and fleet.digest_of(name) is None
+        return name in fleet.retired or bool(left_out)
 
     def _waits(self, owner: Owner) -> bool:
         """Whether a waiter lives: one who is dead is passed over by whoever comes next (I26)."""
@@ -82,13 +94,13 @@ class Wellness:
             yield f"is in doubt about {durable.prepared.txn}"
         if self._truth.rolled_back:
             yield from self._contradicts(device)
+        if durable.pending is not None:
+            yield f"waits for the activation of {durable.version}"
         if digest is None:
             # Left out of a version that a store has lost: it holds until it is a member again.
             if device.operating not in (None, fleet.version):
                 yield f"operates {device.operating}, has no configuration in {fleet.version}"
             return
-        if durable.pending is not None:
-            yield f"waits for the activation of {durable.version}"
         if (durable.version, durable.digest) != (fleet.version, digest):
             yield f"has version {durable.version}, the fleet {fleet.version}"
         elif device.operating != fleet.version:

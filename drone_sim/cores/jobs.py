@@ -208,12 +208,12 @@ class Jobs(Sessions):
                 return None if records is None else state
             outcome = yield self.put(process, state.head, records)
             end = state.head + len(records)
+            stored = tuple(entry.record for entry in self.journal[state.head : end])
             if outcome is Outcome.LOST and self.store_up:
-                stored = tuple(entry.record for entry in self.journal[state.head : end])
                 self.checker.read_back(process.name, written=stored == records)
                 outcome = Outcome.STORED if stored == records else Outcome.CONFLICT
-            if outcome is Outcome.STORED and end < len(self.folds):
-                return self.folds[end]
+            if outcome is Outcome.STORED:  # a store that was restored since has lost it again
+                return self.folds[end] if stored == records else None
             if outcome in {Outcome.AWAY, Outcome.LOST}:
                 return None
         return None

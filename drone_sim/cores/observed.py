@@ -77,6 +77,7 @@ class Observed(Shelf):
         if core is None:
             return
         unit.unsure, unit.before = core.operation.unconfirmed, unit.disk
+        asked, unit.asked_before = unit.asked_before, unit.asked_at_head
         if isinstance(event, dev.Written | dev.WriteFailed):
             event = unit.cause  # what the write was about
         if unit.unsure is not None or before is None:
@@ -86,7 +87,7 @@ class Observed(Shelf):
             if broken:
                 raise Violated(broken, self.story_s)
         if unsure is not None:
-            known = self.folds[unit.asked_at_head :]
+            known = self.folds[min(asked, unit.asked_at_head) :]
             self.checker.confirmed(unit.id, unit.disk, known)
 
     def _judge_clock(self, unit: Unit) -> None:

@@ -99,6 +99,8 @@ class Unit(Device):
     """What the checker was told last."""
     cause: dev.Event = field(default_factory=dev.Tick)
     """The last event that came from outside its disk."""
+    asked_before: int = 0
+    """Where it had asked when its last step was judged."""
     unsure: Holding | None = None
     before: Durable | None = None
     """Why it was not sure of its version, and its record, after its last step."""

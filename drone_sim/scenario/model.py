@@ -170,7 +170,7 @@ class Scenario:
     """The link between the broker and every orchestrator."""
     acts: tuple[Act, ...] = ()
     safety_s: float = 30.0
-    liveness_s: float = 60.0
+    liveness_s: float = 180.0
     fresh: bool = False
 
     @property

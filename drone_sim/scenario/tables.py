@@ -105,7 +105,7 @@ class StoryFile(Strict):
     )
     fresh: bool = Field(default=False, description="Whether the fleet was never configured.")
     safety_s: float = number(30.0, 0, TIME_MAX_S, unit="s", what="When everything heals.")
-    liveness_s: float = number(60.0, 1, TIME_MAX_S, unit="s", what="Until all must be well.")
+    liveness_s: float = number(180.0, 1, TIME_MAX_S, unit="s", what="Until all must be well.")
     pace: PaceTable = PaceTable()
     links: LinkTable = LinkTable()
     control: LinkTable = LinkTable()

@@ -96,10 +96,10 @@ class Insight:
         if agent is None:
             return
         core = agent.participant
-        if any(isinstance(send.message, Hello) for send in ready.messages):
-            self._asked_at, self._asked_s = len(truth.folds) - 1, true_s()
         self._look_at_doubt(core)
         self._look_at_certainty(core)
+        if any(isinstance(send.message, Hello) for send in ready.messages):
+            self._asked_at, self._asked_s = len(truth.folds) - 1, true_s()
         self._look_at_lease(core.operation)
         self.look_at_clock()
         self.tell()

@@ -162,6 +162,20 @@ def test_taken_before_the_grace_is_over(purpose: str) -> None:
     assert {"I20"} == ids(hand)
 
 
+def test_taken_by_what_a_restored_store_knows() -> None:
+    """I20: a backup has an older renewal, and only that can be judged by who reads it."""
+    hand = Hand().steady()
+    hand.take()
+    hand.wait(5.0)
+    hand.checker.renewed(hand.fleet.lock.epoch, PUSHER)
+    hand.append(LockRequested(ticket=Ticket("w"), owner=OTHER, purpose="push"))
+    hand.restore(1)
+    hand.checker.process_paused(PUSHER, paused=True)
+    hand.wait(LIFE_S - 1.0)
+    resolving(hand, FAR, "expire")
+    assert set() == ids(hand)
+
+
 def test_taken_after_the_grace() -> None:
     """I20: a lease that is past TTL and grace may be taken."""
     hand = Hand().steady()
