@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.protocol.records import LockState
+from orchestrator.protocol.types import Outcome
 from tests.conftest import free_port
 from tests.e2e.conftest import Case
 from tests.e2e.processes import Program, wait_for
@@ -47,9 +48,7 @@ def old_after(site: Site, case: Case) -> None:
 # --- Ctrl-C, --timeout ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "point", ["append:lock_taken:after", "append:begun:after", "votes:12:after"]
-)
+@pytest.mark.parametrize("point", ["append:lock_taken:after", "append:begun:after"])
 def test_ctrl_c_before_the_decision_aborts(site: Site, case: Case, point: str) -> None:
     """Exit code 130, and the fleet is unchanged."""
     pushed = site.push(case.new(), *LONG, fault=f"stop@{point}")
@@ -59,6 +58,22 @@ def test_ctrl_c_before_the_decision_aborts(site: Site, case: Case, point: str) -
     case.ended(pushed, 130)
     site.assert_fleet_runs(case.old)
     case.note("operator", point, "Ctrl-C", "-")
+
+
+def test_ctrl_c_among_the_votes_aborts_or_detaches(site: Site, case: Case) -> None:
+    """The other votes have come by then: it ends by what was decided first, on every device."""
+    pushed = site.push(case.new(), *LONG, fault="stop@votes:12:after")
+    pushed.wait_until_stopped()
+    pushed.signal(signal.SIGINT)
+    pushed.signal(signal.SIGCONT)
+    case.ended(pushed, 130)
+    last = site.state().last
+    assert last is not None
+    committed = last.outcome is Outcome.COMMIT
+    if committed:
+        case.ended(site.recover(), 0)
+    site.assert_fleet_runs(case.new() if committed else case.old)
+    case.note("operator", "votes:12:after", "Ctrl-C", "-")
 
 
 @pytest.mark.parametrize("point", ["append:decided:after", "send:decision:after"])
