@@ -3,7 +3,8 @@ A fleet of simulated devices in one process, each a real agent with its own conn
 
 Each has its state under ``DIR/.state/<device id>/`` and its active configuration as
 ``DIR/<device id>/<config name>``; the agent, the core, the files and the messages are those of a
-real device. Only the controller is missing, and what :mod:`drone_sim.faults` puts in between.
+real device. Only the controller is missing, and what :mod:`drone_sim.faults` puts in between;
+those that ``fly`` have one as well (:mod:`drone_sim.flight`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from drone_sim.faults import DeviceFaults, FaultyClock, FaultyDevice, FaultyDisk, FaultyLink, Link
 from orchestrator.agent import (
@@ -28,6 +29,7 @@ from orchestrator.agent import (
     fits_space,
     open_slots,
 )
+from orchestrator.agent import Device as Hardware
 from orchestrator.agent.lane import in_thread
 from orchestrator.agent.machine import DeviceClock
 from orchestrator.agent.os_disk import OsDisk
@@ -42,6 +44,9 @@ from orchestrator.staging.plan import decode_plan
 from orchestrator.telemetry import LogAudience
 from orchestrator.wiring import RandomIds
 
+if TYPE_CHECKING:  # loads numpy
+    from drone_sim.flight.fleet import Flights
+
 CONNECTING_MAX: Final = 50
 """Connections that are being made at one time: more overrun a broker's accept queue."""
 
@@ -52,6 +57,9 @@ DESCRIPTORS_BESIDE: Final = 256
 
 DECODED_KEPT: Final = 64
 """Plans and configurations that are read once for all devices: each would read the same."""
+
+FLIGHT_SEED: Final = 1
+"""Feeds what is left to chance in a flight: wind, routes, what passes."""
 
 MakeLink = Callable[[DeviceId, Clock, Audience], Link]
 OnChange = Callable[[DeviceId, DeviceState], None]
@@ -88,7 +96,8 @@ class FleetOptions:
     ``only`` and ``without`` name devices; an empty ``only`` means all. ``on_change`` is called
     when a device's durable state, a person's word among it, or whether it operates, or why not,
     has changed. ``disk`` makes a device's disk; ``fault_points``, which all devices share, may
-    end the whole process.
+    end the whole process. Where they ``fly``, what they are doing decides their votes as the
+    fleet's policies say, and the health of each is written once a second.
     """
 
     fleet: FleetFile
@@ -100,6 +109,7 @@ class FleetOptions:
     on_change: OnChange | None = None
     disk: Callable[[], Disk] = OsDisk
     fault_points: FaultPoints = field(default_factory=FaultPoints)
+    fly: bool = False
 
     def devices(self) -> tuple[Device, ...]:
         """Return the devices that run. Raises OperatingError for one that is not in the fleet."""
@@ -141,6 +151,8 @@ class SimulatedFleet:
         self._decode_config = lru_cache(DECODED_KEPT)(decode_config)
         self._running: dict[DeviceId, _Running] = {}
         self._told: dict[DeviceId, tuple[object, ...]] = {}
+        self.flights = _flights(options) if options.fly else None
+        self._flying: asyncio.Task[None] | None = None
         self.devices = tuple(DeviceId(device.id) for device in options.devices())
         self.offline = tuple(name for name in self.devices if self._faults(name).offline)
 
@@ -150,6 +162,8 @@ class SimulatedFleet:
     async def __aenter__(self) -> Self:
         """Start and connect all devices that are not offline."""
         raise_descriptor_limit(len(self.devices))
+        if self.flights is not None:
+            self._flying = asyncio.create_task(self.flights.run(), name="flights")
         try:
             async with asyncio.TaskGroup() as group:
                 for device in self._options.devices():
@@ -183,6 +197,8 @@ class SimulatedFleet:
     async def wait(self) -> None:
         """Wait until a device ends, which none does by itself, and raise why."""
         tasks = {running.task for running in self._running.values() if running.task is not None}
+        if self._flying is not None:
+            tasks.add(self._flying)
         if not tasks:
             await asyncio.Event().wait()
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -193,6 +209,8 @@ class SimulatedFleet:
         """Stop all devices: each says goodbye, finishes its write, and closes its state."""
         running, self._running = list(self._running.values()), {}
         tasks = [device.task for device in running if device.task is not None]
+        if self._flying is not None:
+            tasks.append(self._flying)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -246,7 +264,24 @@ class SimulatedFleet:
         state = self._options.directory / ".state" / name
         return open_slots(disk, state, fleet=FleetId(self._options.fleet.fleet), device=name)
 
-    def _hardware(self, device: Device, name: DeviceId, disk: FaultyDisk) -> FileAndHook:
+    def _hardware(self, device: Device, name: DeviceId, disk: FaultyDisk) -> Hardware:
+        files = self._files(device, name, disk)
+        if self.flights is None:
+            return files
+        from drone_sim.flight.device import FlyingDevice  # noqa: PLC0415 - few need it
+
+        return FlyingDevice(
+            files,
+            self.flights.vehicle(device),
+            clock_error_s=lambda: self._clock_error_s(name),
+            decode=self._decode_config,
+        )
+
+    def _clock_error_s(self, name: DeviceId) -> float | None:
+        running = self._running.get(name)
+        return None if running is None else running.agent.state().clock_error_s
+
+    def _files(self, device: Device, name: DeviceId, disk: FaultyDisk) -> FileAndHook:
         fleet, active = self._options.fleet, self.active_file(name)
         return FileAndHook(
             fleet=FleetId(fleet.fleet),
@@ -274,6 +309,19 @@ class SimulatedFleet:
         if self._told.get(name) != now:
             self._told[name] = now
             tell(name, state)
+
+
+def _flights(options: FleetOptions) -> Flights:
+    from drone_sim.flight.fleet import Flights  # noqa: PLC0415 - loads numpy
+
+    return Flights(
+        options.fleet,
+        seed=FLIGHT_SEED,
+        clock=DeviceClock(),
+        disk=options.disk(),
+        directory=options.directory,
+        audience=options.audience(DeviceId("flights")),
+    )
 
 
 def raise_descriptor_limit(devices: int) -> None:

@@ -26,6 +26,7 @@ def declared() -> set[str]:
     """The distributions that pyproject.toml names as dependencies, of all or of one command."""
     lines = [
         *PYPROJECT["project"]["dependencies"],
+        *PYPROJECT["project"]["optional-dependencies"]["plot"],
         *PYPROJECT["project"]["optional-dependencies"]["power"],
     ]
     return {normal(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in lines}

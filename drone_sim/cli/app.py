@@ -9,7 +9,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from drone_sim.cli import baseline, check, explore, fleet, replay, run, schema
+from drone_sim.cli import autopilot, baseline, check, explore, fleet, replay, run, schema
 from orchestrator import __version__
 from orchestrator.cli.view import prepare_streams, unbroken
 from orchestrator.errors import Exit, OperatingError
@@ -42,7 +42,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-for _module in (run, explore, replay, check, baseline, fleet, schema):
+for _module in (run, explore, replay, check, baseline, fleet, autopilot, schema):
     _module.register(app)
 for _place, _name in enumerate(name for name in app if not name.startswith("-")):
     app[_name].sort_key = _place

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
+from drone_sim.cli.options import Flag
+
 if TYPE_CHECKING:  # loaded where a command needs them
     from drone_sim.fleet import FleetOptions, MakeLink, SimulatedFleet
     from orchestrator.protocol.messages import DeviceState
@@ -28,13 +30,14 @@ def register(app: App) -> None:
     app.command(fleet)
 
 
-def fleet(
+def fleet(  # noqa: PLR0913 - each is an option, named by who asks
     fleet: Path,
     /,
     *,
     broker: Annotated[str, Parameter(env_var="AIMCTL_BROKER")] = BROKER,
     state_dir: Path | None = None,
     faults: Path | None = None,
+    fly: Flag = False,
     only: str = "",
     without: Annotated[str, Parameter(name="--except")] = "",
     output: Output = "text",
@@ -54,6 +57,9 @@ def fleet(
         in DIR/.state. Without it, the user's state directory.
     faults
         TOML file of what is wrong with which device.
+    fly
+        Let them fly, carry and work: phase, battery and link decide their votes as the fleet's
+        policies say, and each tells how it aims in DIR/<device id>/.flight.json every second.
     only
         Devices to run, separated by commas; all unless given.
     without
@@ -80,6 +86,7 @@ def fleet(
         faults=load_faults(faults, file) if faults is not None else {},
         on_change=_print_change if output == "jsonl" else None,
         fault_points=environment_faults(),
+        fly=fly,
     )
     links = mqtt_links(broker, FleetId(file.fleet))
     states = asyncio.run(_until_interrupted(options, links))

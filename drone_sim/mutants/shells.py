@@ -281,7 +281,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     _shell(
         "writes-in-place",
         "the active file is replaced by a rename",
-        ("orchestrator.agent.hook", "write_atomically", write_in_place),
+        ("orchestrator.agent.active", "write_atomically", write_in_place),
         "I27",
     ),
     _shell(

@@ -12,6 +12,7 @@ from drone_sim.scenario.phrases import NAME, RESERVED
 from drone_sim.scenario.verbs import TIME_MAX_S, problems
 from orchestrator.protocol.types import ID_PATTERN
 from orchestrator.staging.fleet import LEASE_MIN_S
+from orchestrator.staging.kinds import KINDS
 
 DEVICES_MAX: Final = 200
 ACTS_MAX: Final = 2_000
@@ -59,8 +60,8 @@ def _devices(scenario: Scenario) -> Iterator[str]:
 def _device(device: SimulatedDevice) -> Iterator[str]:
     if not re.fullmatch(ID_PATTERN, device.id) or device.id in RESERVED:
         yield "the id is not a name"
-    if device.kind not in {"drone", "arm", "node"}:
-        yield "kind must be drone, arm or node"
+    if device.kind not in KINDS:
+        yield f"kind must be {', '.join(KINDS[:-1])} or {KINDS[-1]}"
     yield from _within("offset_s", device.offset_s, -OFFSET_MAX_S, OFFSET_MAX_S)
     yield from _within("drift_ppm", device.drift_ppm, -DRIFT_MAX_PPM / 2, DRIFT_MAX_PPM)
     yield from _within("battery_percent", device.battery_percent, 0, 100)

@@ -30,7 +30,7 @@ from drone_sim.shells.touched import is_crystal
 from drone_sim.shells.truth import Truth, story_s
 from drone_sim.trace import Kind
 from orchestrator.agent import record
-from orchestrator.agent.hook import ACTIVE_BYTES_MAX
+from orchestrator.agent.active import ACTIVE_BYTES_MAX
 from orchestrator.agent.slots import RECORD, Slots
 from orchestrator.errors import OperatingError
 from orchestrator.protocol.device import Durable

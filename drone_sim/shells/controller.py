@@ -16,7 +16,7 @@ from typing import Final
 
 from drone_sim.disk import CrashDisk
 from drone_sim.scenario.chance import stream
-from orchestrator.agent.hook import ACTIVE_BYTES_MAX
+from orchestrator.agent.active import ACTIVE_BYTES_MAX
 from orchestrator.agent.processes import Ended
 
 OBEYS_S: Final = (0.0002, 0.002)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 from drone_sim.result import Crash
 from drone_sim.scenario.chance import stream
@@ -41,7 +41,6 @@ from drone_sim.trace import Trace
 from orchestrator.protocol.orchestration import Timing
 from orchestrator.protocol.records import START
 from orchestrator.protocol.types import DeviceId, FleetId
-from orchestrator.staging.models import Kind
 from orchestrator.storage import codec
 
 BATTERY_LOOK_S: Final = 5.0
@@ -88,7 +87,7 @@ class SimWorld:
         seed, timing = scenario.seed, timing_of(scenario.pace)
         self.scenario = scenario
         self.ware = ware or sample_fleetware(
-            tuple((device.id, cast("Kind", device.kind)) for device in scenario.devices)
+            tuple((device.id, device.kind) for device in scenario.devices)
         )
         self.truth = Truth(scenario, self.ware.id, trace)
         self.network = Network(seed=seed)

@@ -9,24 +9,22 @@ don't are set and empty. It must end by itself, with 0 when the controller has o
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from orchestrator.agent.active import ActiveFile
 from orchestrator.agent.device import DeviceRefused, Judge, judged
-from orchestrator.agent.disk import READABLE, Disk, write_atomically
+from orchestrator.agent.disk import Disk
 from orchestrator.agent.lane import Offload, in_thread
 from orchestrator.agent.processes import Commands, CommandUnusable, Ended
 from orchestrator.errors import Exit, OperatingError
 from orchestrator.protocol.device import Activate, Check
-from orchestrator.protocol.types import CONFIG_BYTES_MAX, DeviceId, FleetId
+from orchestrator.protocol.types import DeviceId, FleetId
 
 HOOK_TIMEOUT_S: Final = 10.0
-ACTIVE_BYTES_MAX: Final = 16 * CONFIG_BYTES_MAX
-"""A file that a person put there may be larger than a configuration."""
 
 
 def parse_hook(command: str) -> tuple[str, ...]:
@@ -75,13 +73,10 @@ class FileAndHook:
         hook: Hook | None = None,
         offload: Offload = in_thread,
     ) -> None:
-        self._active = active
-        self._disk = disk
+        self._active = ActiveFile(disk, active)
         self._judges = tuple(judges)
         self._hook = hook
         self._offload = offload
-        self._sure = True
-        """Whether no write has failed since the last that did not."""
         self._always = {"AIM_FLEET": fleet, "AIM_DEVICE": device, "AIM_ACTIVE": str(active)}
 
     async def check(self, check: Check) -> tuple[str, ...]:
@@ -90,7 +85,7 @@ class FileAndHook:
 
     async def activate(self, activate: Activate, data: bytes) -> None:
         """Write the active file unless it is right already, then run the hook in any case."""
-        await self._offload(lambda: self._write(data))
+        await self._offload(lambda: self._active.write(data))
         await self._tell("activate", version=str(activate.version), digest=activate.digest)
 
     async def hold(self, reasons: tuple[str, ...]) -> None:
@@ -100,20 +95,6 @@ class FileAndHook:
     async def resume(self, version: int) -> None:
         """Run the hook."""
         await self._tell("resume", version=str(version))
-
-    def _write(self, data: bytes) -> None:
-        """Write, unless it is there; what a failed sync has left is written anew in any case."""
-        sure, self._sure = self._sure, False
-        if sure and self._holds(data):
-            self._disk.sync_directory(self._active.parent)  # a crash may have come before it
-        else:
-            write_atomically(
-                self._disk, self._active, data, temporary=temporary_of(self._active), mode=READABLE
-            )
-        self._sure = True
-
-    def _holds(self, data: bytes) -> bool:
-        return self._disk.read(self._active, ACTIVE_BYTES_MAX) == data
 
     async def _tell(
         self, event: str, *, version: str = "", digest: str = "", reason: str = ""
@@ -131,15 +112,6 @@ class FileAndHook:
             raise DeviceRefused(msg) from error
         if ended.code != 0:
             raise DeviceRefused(_why(event, ended, self._hook.time_limit_s))
-
-
-def temporary_of(active: Path) -> str:
-    """
-    Return the name that the new active file has before it is whole.
-
-    Hidden and a hash, so that no pattern that finds the configuration finds it too.
-    """
-    return f".activating-{hashlib.sha256(active.name.encode()).hexdigest()[:12]}"
 
 
 def _why(event: str, ended: Ended, time_limit_s: float) -> str:

@@ -6,11 +6,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from orchestrator.agent.disk import PRIVATE, DiskLocked, Lock, NewFile
+from orchestrator.agent.flight import Aged
 from orchestrator.ports import DiskError
 
 _WHY: Final = {
@@ -117,10 +120,23 @@ class OsDisk:
                     data = file.read(bytes_max + 1)
             except FileNotFoundError:
                 return None
-        if len(data) > bytes_max:
-            msg = f"{path}: can't be read: it has more than {bytes_max} bytes"
-            raise DiskError(msg)
-        return data
+        return _at_most(bytes_max, data, path)
+
+    def read_aged(self, path: Path, bytes_max: int) -> Aged | None:
+        """See :class:`orchestrator.agent.flight.AgedFiles`: wall clock against mtime."""
+        with _mapped("be read", path):
+            try:
+                # O_NONBLOCK: a FIFO that nobody writes to must not stop a vote.
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return None
+            with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor, not a path
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
+                    raise OSError(errno.EINVAL, "it is no regular file")
+                data = file.read(bytes_max + 1)
+                age_s = time.time() - found.st_mtime
+        return Aged(data=_at_most(bytes_max, data, path), age_s=age_s)
 
     def names(self, path: Path) -> tuple[str, ...]:
         """List a directory."""
@@ -148,6 +164,13 @@ class OsDisk:
                 os.close(descriptor)
                 raise
         return _OsLock(descriptor)
+
+
+def _at_most(bytes_max: int, data: bytes, path: Path) -> bytes:
+    if len(data) > bytes_max:
+        msg = f"{path}: can't be read: it has more than {bytes_max} bytes"
+        raise DiskError(msg)
+    return data
 
 
 def _lock(descriptor: int) -> None:

@@ -18,12 +18,13 @@ from orchestrator.protocol.types import (
     Digest,
 )
 from orchestrator.staging.canonical import canonical, digest_of
-from orchestrator.staging.checks import limits_exceeded
-from orchestrator.staging.documents import parse
+from orchestrator.staging.checks import Component, gimbal_problems
+from orchestrator.staging.documents import Document, parse
 from orchestrator.staging.explain import M, at, checked
 from orchestrator.staging.fields import Strict
 from orchestrator.staging.fleet import Device, GimbalProfile, Id
 from orchestrator.staging.load import LoadedFleet, source
+from orchestrator.staging.migrations import brought_up
 from orchestrator.staging.models import AimConfig
 from orchestrator.staging.notes import InvalidInput, Note, refuse
 from orchestrator.staging.overlay import (
@@ -40,6 +41,11 @@ Devices = Annotated[
     Field(min_length=1, max_length=FLEET_DEVICES_MAX),
 ]
 """The devices by the digest of what they run: short where many run the same."""
+
+_FIXES: Final[Mapping[Component, str]] = {
+    Component.GIMBAL: "stay inside the hardware's limit",
+    Component.PHYSICS: "tune the loop for this gimbal",
+}
 
 NAMED_MAX: Final = 3
 """Devices that a message names before it counts the rest."""
@@ -78,24 +84,34 @@ def decode_config(data: bytes) -> AimConfig:
     """
     Read the canonical bytes that a device received. Raises InvalidInput, never anything else.
 
-    Bytes that are not canonical are refused: a second spelling would have a second digest.
+    Bytes that are not canonical are refused: a second spelling would have a second digest. Bytes
+    of an older schema are read as they stand, and as the newest: their digest stays their own.
     """
-    config = decoded(AimConfig, data, "configuration", CONFIG_BYTES_MAX)
-    if encode_config(config) != data:
+    document = _document(data, "configuration", CONFIG_BYTES_MAX)
+    newest, _ = brought_up(document)
+    config = checked(AimConfig, newest.values, document.name, at(newest.lines))
+    if isinstance(config, list):
+        raise InvalidInput(config)
+    whole = encode_config(config) == canonical(newest.values)
+    if not whole or canonical(document.values) != data:
         raise refuse("configuration", "is not in canonical form", component="syntax")
     return config
 
 
 def decoded(model: type[M], data: bytes, what: str, bytes_max: int) -> M:
     """Read JSON bytes into ``model``; raises InvalidInput with every reason."""
-    text = replace(source(what, data, bytes_max), suffix="json")
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise refuse(what, "begins with a byte order mark", component="syntax")
-    document = parse(text)
+    document = _document(data, what, bytes_max)
     found = checked(model, document.values, what, at(document.lines))
     if isinstance(found, list):
         raise InvalidInput(found)
     return found
+
+
+def _document(data: bytes, what: str, bytes_max: int) -> Document:
+    text = replace(source(what, data, bytes_max), suffix="json")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise refuse(what, "begins with a byte order mark", component="syntax")
+    return parse(text)
 
 
 def devices_by_digest(digests: Mapping[DeviceId, Digest]) -> dict[str, list[str]]:
@@ -228,9 +244,9 @@ def _collect_member(
 def hardware_notes(
     config: ConfigSource, target: Target, made: AimConfig, gimbal: GimbalProfile
 ) -> list[Note]:
-    """Return where ``made`` asks more than the gimbal can do, by the line that asks it."""
+    """Return what the gimbal can't do, by the line that asks it: its limits, then its physics."""
     notes: list[Note] = []
-    for path, message in limits_exceeded(made, gimbal):
+    for component, (path, message) in gimbal_problems(made, gimbal):
         line, key = where_set(config, target, path)
         notes.append(
             Note(
@@ -238,8 +254,8 @@ def hardware_notes(
                 line=line,
                 key=key,
                 message=message,
-                component="gimbal",
-                fix="stay inside the hardware's limit",
+                component=component.value,
+                fix=_FIXES[component],
             )
         )
     return notes

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.staging.fields import ERROR_TYPE
 from orchestrator.staging.notes import Lines, Note, Path, dotted, line_of, shown
-from orchestrator.staging.rules import ERROR_TYPE
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,9 +6,19 @@ The description is what the JSON Schemas show, and so what an editor shows to an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+ERROR_TYPE: Final = "aim_rules"
+"""The type of the pydantic error that carries what rules between fields found."""
+
+Found = tuple[tuple[str | int, ...], str]
+"""What a rule found: the key path below the table that it looked at, and a message."""
+
+RestAction = Literal["hold", "neutral", "retract"]
+"""What a gimbal does when it may not aim: stay where it is, or go to a pose."""
 
 
 class Strict(BaseModel):
@@ -43,3 +53,9 @@ def number(default: Any, ge: float, le: float, *, unit: str, what: str, source: 
 def choice(default: Any, *, what: str, source: str = OURS) -> Any:
     """Declare a field whose type lists its values: a Literal or a bool."""
     return Field(default=default, description=f"{what} Unit: none. Source: {source}.")
+
+
+def refuse_found(found: list[Found]) -> NoReturn:
+    """Raise pydantic's error for everything that the rules of a model found."""
+    text = "; ".join(message for _, message in found)
+    raise PydanticCustomError(ERROR_TYPE, "{text}", {"text": text, "found": found})

@@ -1,18 +1,20 @@
-"""What a fleet file says: the devices, the hardware of their gimbals, and the timing of a push."""
+"""What a fleet file says: the devices, their gimbals, the policies, the timing of a push."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.protocol.types import FLEET_DEVICES_MAX, ID_PATTERN
-from orchestrator.staging.fields import Strict, number
+from orchestrator.staging.fields import Found, Strict, number, refuse_found
+from orchestrator.staging.kinds import KINDS, REGISTRY
 from orchestrator.staging.models import Kind, Mode
-from orchestrator.staging.rules import ERROR_TYPE, Found
+from orchestrator.staging.plant import AXES, PlantTable, plant_problems
+from orchestrator.staging.policy import Policy
 
 CONFIG_NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,16}){0,4}"
 """A file name without surprises: no separator, no leading or trailing dot, no blank."""
@@ -86,6 +88,14 @@ class GimbalProfile(Strict):
         description="Stabilisation modes that the firmware supports. Unit: none. "
         "Source: MAVLink GIMBAL_DEVICE_CAP_FLAGS.",
     )
+    plant: PlantTable | None = Field(
+        default=None, description="Its physics; without it the loops' stability is not judged."
+    )
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that the hardware has."""
+        return tuple(axis for axis in AXES if getattr(self, axis) is not None)
 
 
 class Timing(Strict):
@@ -129,13 +139,34 @@ class Device(Strict):
     """One member of the fleet."""
 
     id: Id = Field(description="Unique in the fleet; part of MQTT topics and of file names.")
-    kind: Kind = Field(description="What it is: drone, arm or node.")
+    kind: Kind = Field(description=f"What it is: {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     gimbal: Id | None = Field(
         default=None, description="Name of its [gimbal.<name>]; without it nothing is checked."
     )
     groups: Annotated[tuple[Id, ...], Field(strict=False, max_length=GROUPS_MAX)] = Field(
         default=(), description="Overlays that apply to it, in this order."
     )
+
+
+def _policies() -> type[Strict]:
+    """Make the table of policies: one for each kind in the registry, by the kind's name."""
+    tables: dict[str, Any] = {
+        name: (kind.policy | None, Field(default=None, description=f"For {kind.about}."))
+        for name, kind in REGISTRY.items()
+    }
+    doc = (
+        "What the devices of each kind may vote yes to; a kind that is left out has the defaults."
+    )
+    return create_model("Policies", __base__=Strict, __module__=__name__, __doc__=doc, **tables)
+
+
+if TYPE_CHECKING:
+
+    class Policies(Strict):
+        """What the devices of each kind may vote yes to."""
+
+else:
+    Policies = _policies()
 
 
 class FleetFile(Strict):
@@ -155,6 +186,7 @@ class FleetFile(Strict):
     gimbal: Annotated[dict[Id, GimbalProfile], Field(max_length=GIMBALS_MAX)] = Field(
         default={}, description="Hardware profiles by name."
     )
+    policy: Policies = Policies()
     device: Annotated[
         tuple[Device, ...], Field(strict=False, min_length=1, max_length=FLEET_DEVICES_MAX)
     ] = Field(description="The members.")
@@ -178,15 +210,33 @@ class FleetFile(Strict):
 
     @model_validator(mode="after")
     def _obeys_the_rules(self) -> Self:
-        found = [*_leases(self), *_profiles(self), *_devices(self)]
+        found = [*_leases(self), *_profiles(self), *_devices(self), *_policy_rules(self)]
         if found:
-            text = "; ".join(message for _, message in found)
-            raise PydanticCustomError(ERROR_TYPE, "{text}", {"text": text, "found": found})
+            refuse_found(found)
         return self
 
     def profile_of(self, device: Device) -> GimbalProfile | None:
         """Return the hardware profile of ``device``, where it names one."""
         return None if device.gimbal is None else self.gimbal[device.gimbal]
+
+    def policy_of(self, kind: Kind) -> Policy:
+        """
+        Return the policy of a kind: what the file says, or the defaults.
+
+        The defaults ask only where there is a flight state to ask: a device that knows none, and
+        whose kind has no policy here (:meth:`gives_policy`), votes without it.
+        """
+        given: Policy | None = getattr(self.policy, kind)
+        return REGISTRY[kind].policy() if given is None else given
+
+    def gives_policy(self, kind: Kind) -> bool:
+        """Whether the file has a policy of a kind, which no device may then vote without."""
+        return getattr(self.policy, kind) is not None
+
+    @property
+    def freeze_s(self) -> float:
+        """How long a healthy push lets every device hold: from hold_at to activate_at, 2 ε."""
+        return 2 * self.timing.clock_error_ms / 1000
 
 
 def _leases(fleet: FleetFile) -> list[Found]:
@@ -201,7 +251,7 @@ def _profiles(fleet: FleetFile) -> list[Found]:
     for name, profile in fleet.gimbal.items():
         if profile.name != name:
             found.append((("gimbal", name, "name"), f"must be '{name}', as its table"))
-        for axis in ("yaw", "pitch", "roll"):
+        for axis in AXES:
             stops = getattr(profile, axis)
             if stops is not None and stops.min_deg >= stops.max_deg:
                 found.append(
@@ -210,7 +260,20 @@ def _profiles(fleet: FleetFile) -> list[Found]:
                         f"{stops.min_deg:g} is not below max_deg {stops.max_deg:g}",
                     )
                 )
+        if profile.plant is not None:
+            found += [
+                (("gimbal", name, "plant", *path), message)
+                for path, message in plant_problems(profile.plant, profile.axes)
+            ]
     return found
+
+
+def _policy_rules(fleet: FleetFile) -> list[Found]:
+    return [
+        (("policy", kind, *path), message)
+        for kind in KINDS
+        for path, message in REGISTRY[kind].policy_rules(fleet.policy_of(kind))
+    ]
 
 
 def _devices(fleet: FleetFile) -> list[Found]:

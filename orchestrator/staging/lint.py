@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.staging.bundle import Member, encode_config, members, problems_with
+from orchestrator.staging.checks import Component
 from orchestrator.staging.documents import Document, Source, parse
+from orchestrator.staging.fields import Found
+from orchestrator.staging.kinds import KINDS, REGISTRY
 from orchestrator.staging.load import LoadedFleet, fleet_of, identify, load_config, read
-from orchestrator.staging.models import KINDS, AimConfig
+from orchestrator.staging.models import AimConfig
 from orchestrator.staging.notes import (
     InvalidInput,
     Note,
@@ -36,7 +39,7 @@ from orchestrator.staging.overlay import (
     where_set,
 )
 from orchestrator.staging.planfile import PLAN_FILE_BYTES_MAX, plan_file_of
-from orchestrator.staging.rules import near_stop
+from orchestrator.staging.rules import blind_slew, near_stop
 
 SUFFIXES: Final = frozenset({".toml", ".conf", ".yaml", ".yml", ".json"})
 FILES_MAX: Final = 1000
@@ -45,6 +48,10 @@ _OURS: Final = re.compile(
     r"""^[ \t{]*["']?(schema|fleet|device|yaw|\[+(device|yaw))\b""", re.MULTILINE
 )
 """What a text has near the start of a line if it means to be one of our files."""
+
+
+_Made = tuple[Target, AimConfig]
+"""What decides a configuration, and what it is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -167,11 +174,17 @@ def _skipped(name: str) -> Note:
 
 def lint_pair(config: ConfigSource, fleet: LoadedFleet) -> list[Note]:
     """Return everything about ``config`` as the configuration of ``fleet``."""
-    errors = problems_with(config, fleet)
-    if any(note.component != "gimbal" for note in errors):
+    errors = [*config.notes, *problems_with(config, fleet)]
+    if any(note.component not in set(Component) for note in errors[len(config.notes) :]):
         return errors
     grouped = members(config, fleet)
-    return [*errors, *_idle_overlays(config, grouped), *_resting_at_stops(config, grouped)]
+    made = [*_made(config, grouped)]
+    return [
+        *errors,
+        *_idle_overlays(config, grouped),
+        *_unwise(config, made),
+        *_unwise_for_kind(config, fleet, made),
+    ]
 
 
 def lint_alone(config: ConfigSource) -> list[Note]:
@@ -185,7 +198,7 @@ def lint_alone(config: ConfigSource) -> list[Note]:
     kinds = [kind for kind in KINDS if kind in mentioned] or [KINDS[0]]
     notes = [note for kind in kinds for note in _wrong(config, Target(kind=kind))]
     if notes:
-        return notes
+        return [*config.notes, *notes]
     for scope, name in config.overlays:
         if scope != "kind":
             targets = [_target(kind, (scope, name)) for kind in KINDS]
@@ -201,7 +214,7 @@ def lint_alone(config: ConfigSource) -> list[Note]:
         "are not checked",
         fix="name the fleet file too",
     )
-    return [*notes, *unused_sections(config, set(kinds)), unseen]
+    return [*config.notes, *notes, *unused_sections(config, set(kinds)), unseen]
 
 
 def _target(kind: str, overlay: OverlayName) -> Target:
@@ -243,22 +256,45 @@ def _is_idle(config: ConfigSource, target: Target, overlay: OverlayName) -> bool
     return encode_config(with_it) == encode_config(without)
 
 
-def _resting_at_stops(config: ConfigSource, grouped: list[Member]) -> Iterator[Note]:
+def _unwise(config: ConfigSource, made: list[_Made]) -> Iterator[Note]:
+    """Tell what is allowed and unwise, whatever carries the gimbal."""
+    for target, each in made:
+        for found in near_stop(each):
+            yield _caution(config, target, found, "rest farther from the stop")
+        for found in blind_slew(each):
+            yield _caution(config, target, found, "predict for less time, or more slowly")
+
+
+def _unwise_for_kind(
+    config: ConfigSource, fleet: LoadedFleet, made: list[_Made]
+) -> Iterator[Note]:
+    """Tell what each kind of device has to say, by its policy and the timing of the fleet."""
+    for target, each in made:
+        policy = fleet.file.policy_of(target.kind)
+        kind = REGISTRY[target.kind]
+        for found in kind.cautions(each, each.own, policy, fleet.file.freeze_s):
+            yield _caution(config, target, found, None)
+
+
+def _made(config: ConfigSource, grouped: list[Member]) -> Iterator[_Made]:
     for member in grouped:
         made = effective(config, member.target)
-        if not isinstance(made, AimConfig):
-            continue
-        for path, message in near_stop(made):
-            line, key = where_set(config, member.target, path)
-            yield Note(
-                file=config.name,
-                line=line,
-                key=key,
-                message=message,
-                component="rules",
-                severity=Severity.WARNING,
-                fix="rest farther from the stop",
-            )
+        if isinstance(made, AimConfig):
+            yield member.target, made
+
+
+def _caution(config: ConfigSource, target: Target, found: Found, fix: str | None) -> Note:
+    path, message = found
+    line, key = where_set(config, target, path)
+    return Note(
+        file=config.name,
+        line=line,
+        key=key,
+        message=message,
+        component="rules",
+        severity=Severity.WARNING,
+        fix=fix,
+    )
 
 
 def _about_fleet(fleet: LoadedFleet) -> Iterator[Note]:
@@ -274,12 +310,26 @@ def _about_fleet(fleet: LoadedFleet) -> Iterator[Note]:
             f"no gimbal profile, so hardware limits are not checked: {names}{more}",
             'add gimbal = "…" and its [gimbal.…] table',
         )
-    used = {device.gimbal for device in file.device}
-    for name in file.gimbal:
+    yield from _about_gimbals(fleet)
+    kinds = {device.kind for device in file.device}
+    for kind in KINDS:
+        if getattr(file.policy, kind) is not None and kind not in kinds:
+            path: Path = ("policy", kind)
+            message = "no device of the fleet is of this kind"
+            yield _of_fleet(fleet, path, Severity.WARNING, message, "remove it")
+
+
+def _about_gimbals(fleet: LoadedFleet) -> Iterator[Note]:
+    used = {device.gimbal for device in fleet.file.device}
+    for name, profile in fleet.file.gimbal.items():
+        path: Path = ("gimbal", name)
         if name not in used:
-            yield _of_fleet(
-                fleet, ("gimbal", name), Severity.INFO, "no device has this gimbal", "remove it"
-            )
+            message = "no device has this gimbal"
+            yield _of_fleet(fleet, path, Severity.INFO, message, "remove it")
+        elif profile.plant is None:
+            message = "no plant, so the stability of its loops is not judged"
+            fix = f"add [gimbal.{name}.plant]"
+            yield _of_fleet(fleet, path, Severity.INFO, message, fix)
 
 
 def _of_fleet(fleet: LoadedFleet, path: Path, severity: Severity, message: str, fix: str) -> Note:

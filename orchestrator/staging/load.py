@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from orchestrator.protocol.types import CONFIG_BYTES_MAX
 from orchestrator.staging.documents import Document, Source, parse
 from orchestrator.staging.explain import at, checked
 from orchestrator.staging.fleet import FleetFile
+from orchestrator.staging.migrations import brought_up
 from orchestrator.staging.notes import InvalidInput, Lines, refuse, shortened
 from orchestrator.staging.overlay import ConfigSource, split
 
@@ -86,11 +87,12 @@ def load_config(text: Source) -> ConfigSource:
 
 
 def config_of(document: Document) -> ConfigSource:
-    """Part a document that was parsed already."""
-    config = split(document)
+    """Part a document that was parsed already; one of an older schema is brought up first."""
+    newest, notes = brought_up(document)
+    config = split(newest)
     if isinstance(config, list):
         raise InvalidInput(config, next_command=_lint(document.name))
-    return config
+    return replace(config, notes=notes)
 
 
 def identify(values: Any) -> FileKind:

@@ -47,7 +47,8 @@ class Note:
     """
     One finding. ``line`` counts from 1; ``key`` is the dotted path, empty for the whole file.
 
-    ``component`` names who found it: file, syntax, schema, rules, overlay, gimbal or fleet.
+    ``component`` names who found it: file, syntax, schema, rules, overlay, gimbal, physics
+    or fleet.
     """
 
     file: str

@@ -15,16 +15,14 @@ from typing import Any, Final, Literal
 
 from orchestrator.staging.documents import Document
 from orchestrator.staging.explain import at, checked
-from orchestrator.staging.fields import Strict
-from orchestrator.staging.models import KINDS, AimConfig, Arm, Drone, Kind, Node
+from orchestrator.staging.kinds import KINDS, REGISTRY
+from orchestrator.staging.models import AimConfig, Kind
 from orchestrator.staging.notes import Note, Path, dotted, line_of
 
 Scope = Literal["kind", "group", "device"]
 SCOPES: Final[tuple[Scope, ...]] = ("kind", "group", "device")
 
 OverlayName = tuple[Scope, str]
-
-_SECTIONS: Final[Mapping[Kind, type[Strict]]] = {"drone": Drone, "arm": Arm, "node": Node}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +31,13 @@ class ConfigSource:
     A configuration file that was read: base and overlays apart, values not checked yet.
 
     ``effective`` gives what one device will run. The values may be wrong; then it gives notes.
+    ``notes`` are what the linter tells of the file as a whole: that it is of an older schema.
     """
 
     document: Document
     base: Mapping[str, Any]
     overlays: Mapping[OverlayName, Mapping[str, Any]]
+    notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
@@ -218,7 +218,7 @@ def unused_sections(config: ConfigSource, kinds: set[Kind]) -> list[Note]:
         where = at(config.document.lines, (kind,))
         values = config.base[kind]
         if isinstance(values, dict):
-            found = checked(_SECTIONS[kind], values, config.name, where)
+            found = checked(REGISTRY[kind].section, values, config.name, where)
             notes += found if isinstance(found, list) else []
         else:
             notes.append(_note(config.document, (kind,), "must be a table"))

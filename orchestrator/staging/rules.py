@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:  # models imports this module
-    from orchestrator.staging.models import AimConfig, Axis, Kind, Pose
+from orchestrator.staging.fields import Found
+from orchestrator.staging.kinds import KINDS, REGISTRY
 
-ERROR_TYPE: Final = "aim_rules"
-"""The type of the pydantic error that carries what :func:`problems` found."""
+if TYPE_CHECKING:  # models imports this module
+    from orchestrator.staging.axes import Axis
+    from orchestrator.staging.models import AimFields, Kind, Pose
 
 STOPPING_SHARE_MAX: Final = 0.25
 """Share of an axis' range that braking from full rate may take."""
@@ -24,41 +25,40 @@ STOPPING_SHARE_MAX: Final = 0.25
 REST_MARGIN_DEG: Final = 5.0
 """A gimbal nearer than this to a stop is in no safe phase to take a new configuration."""
 
-Found = tuple[tuple[str | int, ...], str]
+NOTCH_MIN_HZ: Final = 10.0
+"""A notch below this would eat into what the rate loop needs; 0 switches it off."""
+
 Box = tuple[float, float, float, float]
 """A sector: yaw from, yaw to, pitch from, pitch to, in degrees."""
 
 
-def axes(config: AimConfig) -> tuple[tuple[str, Axis], ...]:
+def axes(config: AimFields) -> tuple[tuple[str, Axis], ...]:
     """Return the three axes by name."""
     return (("yaw", config.yaw), ("pitch", config.pitch), ("roll", config.roll))
 
 
-def poses(config: AimConfig) -> tuple[tuple[str, Pose], ...]:
+def poses(config: AimFields) -> tuple[tuple[str, Pose], ...]:
     """Return the poses at rest by name."""
     return (("neutral", config.neutral), ("retract", config.retract))
 
 
-def kinds_of(config: AimConfig) -> tuple[Kind, ...]:
+def kinds_of(config: AimFields) -> tuple[Kind, ...]:
     """Return the kinds whose section is present; exactly one in a valid configuration."""
-    sections: tuple[tuple[Kind, object], ...] = (
-        ("drone", config.drone),
-        ("arm", config.arm),
-        ("node", config.node),
-    )
-    return tuple(kind for kind, section in sections if section is not None)
+    return tuple(kind for kind in KINDS if getattr(config, kind) is not None)
 
 
-def problems(config: AimConfig) -> list[Found]:
+def problems(config: AimFields) -> list[Found]:
     """Return everything that is wrong between the fields of ``config``."""
     found = [problem for name, axis in axes(config) for problem in _axis(name, axis)]
     found += [problem for name, pose in poses(config) for problem in _pose(config, name, pose)]
-    found += [*_one_kind(config), *_rates(config), *_landed(config), *_modes(config)]
+    found += [*_one_kind(config), *_rates(config), *_tracking(config), *_modes(config)]
+    for kind in kinds_of(config):
+        found += REGISTRY[kind].rules(config, getattr(config, kind))
     sectors = [*_keep_out(config)]
     return found + (sectors or [*_free_region(config)])
 
 
-def near_stop(config: AimConfig) -> Iterator[Found]:
+def near_stop(config: AimFields) -> Iterator[Found]:
     """Find poses at rest so near to a stop that a device there can't activate a new version."""
     for name, pose in poses(config):
         for axis_name, axis in axes(config):
@@ -72,6 +72,23 @@ def near_stop(config: AimConfig) -> Iterator[Found]:
                         f"{REST_MARGIN_DEG:g} deg no new version is activated"
                     ),
                 )
+
+
+def blind_slew(config: AimFields) -> Iterator[Found]:
+    """Find a target lock that may turn farther by prediction alone than an axis can turn."""
+    tracking = config.tracking
+    blind = tracking.prediction_horizon_s * tracking.rate_max_deg_s
+    for name, axis in (("yaw", config.yaw), ("pitch", config.pitch)):
+        span = axis.angle_max_deg - axis.angle_min_deg
+        if tracking.enabled and blind > span:
+            yield (
+                ("tracking", "prediction_horizon_s"),
+                (
+                    f"{tracking.prediction_horizon_s:g} s of prediction at "
+                    f"{tracking.rate_max_deg_s:g} deg/s is {blind:g} deg unseen, more than the "
+                    f"whole range of {name}, {span:g} deg"
+                ),
+            )
 
 
 def _axis(name: str, axis: Axis) -> Iterator[Found]:
@@ -97,9 +114,23 @@ def _axis(name: str, axis: Axis) -> Iterator[Found]:
             (name, "integrator_max_nm"),
             (f"{axis.integrator_max_nm:g} is not below torque_max_nm {axis.torque_max_nm:g}"),
         )
+    yield from _notch(name, axis)
 
 
-def _pose(config: AimConfig, name: str, pose: Pose) -> Iterator[Found]:
+def _notch(name: str, axis: Axis) -> Iterator[Found]:
+    if 0 < axis.notch_hz < NOTCH_MIN_HZ:
+        yield (
+            (name, "notch_hz"),
+            f"{axis.notch_hz:g} is neither 0 (off) nor {NOTCH_MIN_HZ:g} or more",
+        )
+    elif axis.notch_hz and axis.notch_bandwidth_hz >= axis.notch_hz:
+        yield (
+            (name, "notch_bandwidth_hz"),
+            f"{axis.notch_bandwidth_hz:g} is not below notch_hz {axis.notch_hz:g}",
+        )
+
+
+def _pose(config: AimFields, name: str, pose: Pose) -> Iterator[Found]:
     for axis_name, axis in axes(config):
         angle = getattr(pose, f"{axis_name}_deg")
         if not axis.enabled or axis.angle_min_deg >= axis.angle_max_deg:
@@ -121,65 +152,51 @@ def _pose(config: AimConfig, name: str, pose: Pose) -> Iterator[Found]:
             yield (name,), f"points into keep_out[{index}] ({zone.reason})"
 
 
-def _one_kind(config: AimConfig) -> Iterator[Found]:
+def _one_kind(config: AimFields) -> Iterator[Found]:
     present = kinds_of(config)
     if len(present) != 1:
+        *some, last = KINDS
         what = " and ".join(present) or "none"
-        yield (), f"needs exactly one of the sections drone, arm and node, has {what}"
+        yield (), f"needs exactly one of the sections {', '.join(some)} and {last}, has {what}"
 
 
-def _rates(config: AimConfig) -> Iterator[Found]:
-    limits: list[tuple[str, str, float]] = []
+def _rates(config: AimFields) -> Iterator[Found]:
+    limits: list[tuple[str, float]] = []
     if config.tracking.enabled:
-        limits.append(("tracking", "rate_max_deg_s", config.tracking.rate_max_deg_s))
+        limits.append(("tracking", config.tracking.rate_max_deg_s))
     if config.manual.mode == "rate":
-        limits.append(("manual", "rate_max_deg_s", config.manual.rate_max_deg_s))
-    if config.arm is not None:
-        limits.append(("arm", "load_rate_max_deg_s", config.arm.load_rate_max_deg_s))
-    for section, key, rate in limits:
+        limits.append(("manual", config.manual.rate_max_deg_s))
+    for section, rate in limits:
         for name, axis in (("yaw", config.yaw), ("pitch", config.pitch)):
             if axis.enabled and rate > axis.rate_max_deg_s:
                 yield (
-                    (section, key),
-                    (f"{rate:g} is above {name}.rate_max_deg_s {axis.rate_max_deg_s:g}"),
+                    (section, "rate_max_deg_s"),
+                    f"{rate:g} is above {name}.rate_max_deg_s {axis.rate_max_deg_s:g}",
                 )
-    if config.tracking.enabled and config.tracking.gate_px > config.tracking.roi_px:
+
+
+def _tracking(config: AimFields) -> Iterator[Found]:
+    tracking = config.tracking
+    if tracking.enabled and tracking.gate_px > tracking.roi_px:
         yield (
             ("tracking", "gate_px"),
-            (f"{config.tracking.gate_px} is above tracking.roi_px {config.tracking.roi_px}"),
+            f"{tracking.gate_px} is above tracking.roi_px {tracking.roi_px}",
         )
+    thresholds = ("acquire_confidence", "hold_confidence", "lose_confidence")
+    for upper, lower in pairwise(thresholds):
+        above, below = getattr(tracking, upper), getattr(tracking, lower)
+        if below > above:
+            yield ("tracking", lower), f"{below:g} is above {upper} {above:g}"
 
 
-def _landed(config: AimConfig) -> Iterator[Found]:
-    drone = config.drone
-    if drone is None or not config.pitch.enabled:
-        return
-    low, high = drone.landed_pitch_min_deg, drone.landed_pitch_max_deg
-    if low >= high:
-        yield (
-            ("drone", "landed_pitch_min_deg"),
-            (f"{low:g} is not below landed_pitch_max_deg {high:g}"),
-        )
-    if low < config.pitch.angle_min_deg:
-        yield (
-            ("drone", "landed_pitch_min_deg"),
-            (f"{low:g} is below pitch.angle_min_deg {config.pitch.angle_min_deg:g}"),
-        )
-    if high > config.pitch.angle_max_deg:
-        yield (
-            ("drone", "landed_pitch_max_deg"),
-            (f"{high:g} is above pitch.angle_max_deg {config.pitch.angle_max_deg:g}"),
-        )
-
-
-def _modes(config: AimConfig) -> Iterator[Found]:
+def _modes(config: AimFields) -> Iterator[Found]:
     if config.stabilisation.horizon_lock and not config.roll.enabled:
         yield ("stabilisation", "horizon_lock"), "a level horizon needs the roll axis enabled"
     if config.tracking.enabled and not (config.yaw.enabled and config.pitch.enabled):
         yield ("tracking", "enabled"), "tracking needs the yaw and pitch axes enabled"
 
 
-def _keep_out(config: AimConfig) -> Iterator[Found]:
+def _keep_out(config: AimFields) -> Iterator[Found]:
     for index, zone in enumerate(config.keep_out):
         for axis in ("yaw", "pitch"):
             low = getattr(zone, f"{axis}_min_deg")
@@ -191,7 +208,7 @@ def _keep_out(config: AimConfig) -> Iterator[Found]:
                 )
 
 
-def _free_region(config: AimConfig) -> Iterator[Found]:
+def _free_region(config: AimFields) -> Iterator[Found]:
     """
     Demand that the gimbal can go between any two allowed directions.
 
@@ -213,7 +230,7 @@ def _free_region(config: AimConfig) -> Iterator[Found]:
         yield ("keep_out",), "cuts the range into parts that the gimbal can't go between"
 
 
-def _free_cells(config: AimConfig, box: Box) -> set[tuple[int, int]]:
+def _free_cells(config: AimFields, box: Box) -> set[tuple[int, int]]:
     zones = [
         (z.yaw_min_deg, z.yaw_max_deg, z.pitch_min_deg, z.pitch_max_deg) for z in config.keep_out
     ]

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from orchestrator.protocol.types import ID_PATTERN
 from orchestrator.staging.fleet import FleetFile
-from orchestrator.staging.models import KINDS, AimConfig
+from orchestrator.staging.kinds import KINDS
+from orchestrator.staging.models import AimConfig
 from orchestrator.staging.planfile import PlanFileModel
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

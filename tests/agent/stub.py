@@ -40,7 +40,7 @@ from orchestrator.protocol.types import (
 )
 from orchestrator.staging.bundle import encode_config
 from orchestrator.staging.canonical import digest_of
-from orchestrator.staging.models import AimConfig, Drone, PitchAxis, RollAxis, YawAxis
+from orchestrator.staging.models import AimConfig
 from orchestrator.staging.plan import encode_plan
 
 FLEET = FleetId("f")
@@ -54,14 +54,8 @@ M = TypeVar("M", bound=DeviceMessage)
 
 def config(rate: float = 100.0) -> bytes:
     """A drone's configuration in canonical bytes; another rate makes another one."""
-    made = AimConfig(
-        schema=1,
-        yaw=YawAxis(rate_max_deg_s=rate),
-        pitch=PitchAxis(),
-        roll=RollAxis(),
-        drone=Drone(),
-    )
-    return encode_config(made)
+    values = {"schema": 2, "yaw": {"rate_max_deg_s": rate}, "pitch": {}, "roll": {}, "drone": {}}
+    return encode_config(AimConfig.model_validate(values))
 
 
 class Wall:

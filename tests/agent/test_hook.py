@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from drone_sim.disk import Choose, CrashDisk, PowerLost, everything_survives, nothing_survives
+from orchestrator.agent.active import temporary_of
 from orchestrator.agent.device import DeviceRefused
-from orchestrator.agent.hook import FileAndHook, Hook, parse_hook, temporary_of
+from orchestrator.agent.hook import FileAndHook, Hook, parse_hook
 from orchestrator.agent.os_disk import OsDisk
 from orchestrator.agent.processes import OsCommands
 from orchestrator.errors import OperatingError

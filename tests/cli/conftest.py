@@ -38,7 +38,7 @@ clock_error_ms = 20
 settle_s = 1.0
 """
 CONFIG_TEXT = """\
-schema = 1
+schema = 2
 [yaw]
 rate_max_deg_s = {rate}
 [pitch]

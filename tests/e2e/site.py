@@ -58,7 +58,7 @@ torque_peak_nm = 0.25
 modes = ["lock", "follow", "fpv"]
 """
 CONFIG_FILE = """\
-schema = 1
+schema = 2
 [yaw]
 angle_min_deg = -160.0
 angle_max_deg = 160.0

@@ -146,7 +146,7 @@ class Reality:
         path = self.directory / f"config-{self.numbers}" / CONFIG
         path.parent.mkdir()
         gain = 7 + 0.1 * self.numbers
-        path.write_text(f"schema = 1\n[yaw]\nangle_p = {gain:.1f}\n[pitch]\n[roll]\n")
+        path.write_text(f"schema = 2\n[yaw]\nangle_p = {gain:.1f}\n[pitch]\n[roll]\n")
         return path
 
     # --- processes ------------------------------------------------------------------------------

@@ -27,10 +27,10 @@ from orchestrator.staging.overlay import Target, effective
 from tests.staging.texts import CONFIG, CONFIGS, FLEET, bundle, config, fleet, sayings, source
 
 GOLDEN = {
-    "aim_lock_config": "85d04306e2c7a5ccd4f68a3b8fb99e3e04f9ee2e5024b85aa4190b86d190d525",
-    "aim_lock_config.next": "a47f561061a4d89dd41ede4218b21c64fc6f4dc3890e3520753c419ab9b81567",
+    "aim_lock_config": "77c1f6dbeab6a25907881e8ccd9f71b37d1d55424f39957e3a8e96ef9472cdda",
+    "aim_lock_config.next": "bdf9bd691db856112dd3feedd28c035b23f0cd72f02f4e3ea5de430cefb1495c",
 }
-GOLDEN_YARD = "sha256:0f166dbd2218c5597921cef42744253886f037b88a419bdfc016c43360f8ff00"
+GOLDEN_YARD = "sha256:735b86d709054f844025ab8802d7e6186031173da4c94571ba826632beb326e5"
 
 
 def sample(config_name: str, fleet_name: str) -> Bundle:
@@ -71,7 +71,7 @@ def test_canonical_bytes_are_rfc_8785_with_the_defaults_explicit() -> None:
 def test_spelling_does_not_change_the_bytes() -> None:
     """Order, comments, 8 or 8.0, a default written out or not, TOML or YAML: one digest."""
     yaml = "drone: {}\nroll: {}\npitch: {angle_p: 8.0}\nyaw:\n  angle_max_deg: 160.0\n"
-    yaml += "  angle_min_deg: -160\nschema: 1\n"
+    yaml += "  angle_min_deg: -160\nschema: 2\n"
     other = make_bundle(load_config(source(yaml, "aim.yaml")), fleet())
     assert bundle().digest == other.digest
 
@@ -172,7 +172,7 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
     "blank": lambda data: data.replace(b":", b": ", 1),
     "order": lambda data: json.dumps(dict(reversed(json.loads(data).items()))).encode(),
     "escape": lambda data: data.replace(b'"neutral"', b'"neutra\\u006c"', 1),
-    "null": lambda data: data.replace(b'"schema":1', b'"schema":1,"arm":null'),
+    "null": lambda data: data.replace(b'"schema":2', b'"schema":2,"arm":null'),
     "default": lambda data: data.replace(b'"keep_out":[],', b""),
     "minus nought": lambda data: data.replace(b'"roll_deg":0', b'"roll_deg":-0', 1),
 }
@@ -216,7 +216,7 @@ AXIS = st.fixed_dictionaries(
     },
 )
 VALUES = st.fixed_dictionaries(
-    {"schema": st.just(1), "yaw": AXIS, "pitch": AXIS, "roll": AXIS},
+    {"schema": st.just(2), "yaw": AXIS, "pitch": AXIS, "roll": AXIS},
     optional={
         "failsafe": st.fixed_dictionaries({"overtemp_c": st.floats(50, 100)}),
         "apply": st.fixed_dictionaries({"allow_in_flight": st.booleans()}),
@@ -284,4 +284,4 @@ def test_damaged_bytes_are_refused(data: st.DataObject) -> None:
 
 def test_the_small_texts_are_the_base_of_these_tests() -> None:
     """The configuration in TOML that the others vary is read as it stands."""
-    assert load_config(source(CONFIG)).base["schema"] == 1
+    assert load_config(source(CONFIG)).base["schema"] == 2

@@ -148,7 +148,7 @@ def test_a_directory_is_searched(tmp_path: Path) -> None:
 
 def test_a_broken_file_of_ours_is_not_passed_over(tmp_path: Path) -> None:
     """A syntax error in a configuration is an error, in a directory too."""
-    (tmp_path / "aim.conf").write_text("schema = 1\n[yaw\n")
+    (tmp_path / "aim.conf").write_text("schema = 2\n[yaw\n")
     (note,) = lint_paths([tmp_path])
     assert (Severity.ERROR, 2) == (note.severity, note.line)
 

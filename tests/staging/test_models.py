@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.staging import axes, models, plant, policy
 from orchestrator.staging import fleet as fleet_models
-from orchestrator.staging import models
 from orchestrator.staging.explain import checked
+from orchestrator.staging.kinds import REGISTRY
 from orchestrator.staging.models import AimConfig
 
-PLAIN: dict[str, Any] = {"schema": 1, "yaw": {}, "pitch": {}, "roll": {}, "drone": {}}
+PLAIN: dict[str, Any] = {"schema": 2, "yaw": {}, "pitch": {}, "roll": {}, "drone": {}}
 
 
 def with_values(**changes: Any) -> dict[str, Any]:
@@ -83,6 +84,19 @@ RULES = [
         "tracking.gate_px: 65 is above tracking.roi_px 64",
     ),
     (
+        {"tracking__hold_confidence": 0.75},
+        "tracking.hold_confidence: 0.75 is above acquire_confidence 0.7",
+    ),
+    (
+        {"tracking__lose_confidence": 0.65},
+        "tracking.lose_confidence: 0.65 is above hold_confidence 0.6",
+    ),
+    ({"yaw__notch_hz": 9.5}, "yaw.notch_hz: 9.5 is neither 0 (off) nor 10 or more"),
+    (
+        {"roll__notch_hz": 20.0},
+        "roll.notch_bandwidth_hz: 20 is not below notch_hz 20",
+    ),
+    (
         {"manual__rate_max_deg_s": 40.0, "yaw__rate_max_deg_s": 35.0},
         "manual.rate_max_deg_s: 40 is above yaw.rate_max_deg_s 35",
     ),
@@ -136,6 +150,20 @@ def test_a_keep_out_that_leaves_a_way_round_is_allowed() -> None:
     AimConfig.model_validate(with_values(keep_out=[zone(90, 100, -90, 15), zone(60, 80, 0, 20)]))
 
 
+@pytest.mark.parametrize("middle_hz", [0, 10, 55, 400])
+def test_a_notch_is_off_or_narrower_than_its_middle(middle_hz: float) -> None:
+    """The ends of the range are allowed, and a notch that is off may have any width."""
+    width = 9.0 if middle_hz else 100.0
+    notch = {"notch_hz": middle_hz, "notch_bandwidth_hz": width}
+    AimConfig.model_validate(with_values(yaw=notch, pitch=notch))
+
+
+def test_equal_thresholds_are_in_order() -> None:
+    """A lock may be acquired, held and lost at one match."""
+    equal = {"acquire_confidence": 0.5, "hold_confidence": 0.5, "lose_confidence": 0.5}
+    AimConfig.model_validate(with_values(tracking=equal))
+
+
 def test_everything_left_nothing_to_point_at() -> None:
     """Sectors that cover the whole range are refused, beside the poses inside them."""
     assert "keep_out: no direction is left that the gimbal may point at" in said(
@@ -163,9 +191,9 @@ def test_a_number_is_nothing_else(value: Any) -> None:
         AimConfig.model_validate(with_values(yaw__angle_p=value))
 
 
-@pytest.mark.parametrize("value", [True, 1.0, "1", 0, 2])
-def test_the_schema_version_is_the_integer_one(value: Any) -> None:
-    """Only the whole number 1 is a known version, nothing that merely equals it."""
+@pytest.mark.parametrize("value", [True, 2.0, "2", 1, 3])
+def test_the_schema_version_is_an_integer(value: Any) -> None:
+    """Only the whole number 2 is the version, nothing that merely equals it."""
     with pytest.raises(ValidationError):
         AimConfig.model_validate(with_values(schema=value))
 
@@ -179,10 +207,15 @@ def test_a_configuration_does_not_change() -> None:
 
 def all_models() -> Iterator[type[BaseModel]]:
     """Yield every model of a file."""
-    for module in (models, fleet_models):
+    for kind in REGISTRY.values():
+        yield from (kind.section, kind.policy)
+    for module in (models, axes, fleet_models, plant, policy):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, BaseModel):
                 yield value
+
+
+NUMBERS: set[Any] = {float, int, float | None, int | None}
 
 
 def test_every_number_says_its_unit_range_and_source() -> None:
@@ -192,7 +225,7 @@ def test_every_number_says_its_unit_range_and_source() -> None:
         f"{model.__name__}.{name}"
         for model in all_models()
         for name, info in model.model_fields.items()
-        if info.annotation in {float, int} and model is not models.Axis
+        if info.annotation in NUMBERS and model is not axes.Axis
         and not pattern.search(info.description or "")
     ]  # fmt: skip
     assert [] == silent

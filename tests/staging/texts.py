@@ -16,7 +16,7 @@ CONFIGS = ROOT / "configs"
 DATA = Path(__file__).parent / "data"
 
 CONFIG = """\
-schema = 1
+schema = 2
 [yaw]
 angle_min_deg = -160
 angle_max_deg = 160
@@ -47,6 +47,19 @@ gimbal = "g30"
 [[device]]
 id = "arm-01"
 kind = "arm"
+[timing]
+clock_error_ms = 500
+[gimbal.g30.plant]
+inertia_kg_m2 = 1.2e-3
+viscous_nms_rad = 2e-3
+coulomb_nm = 4e-3
+imbalance_nm = 5e-3
+motor_lag_s = 0.002
+dead_time_samples = 2
+sample_rate_hz = 1000
+mode_hz = 55
+mode_damping = 0.03
+mode_participation = 0.12
 """
 
 

@@ -22,8 +22,11 @@ from orchestrator.cli.documents.devices import (
     Settle,
 )
 from orchestrator.cli.documents.files import (
+    Export,
+    Import,
     Lint,
     PlanDocument,
+    Plot,
 )
 from orchestrator.cli.documents.fleets import (
     Abort,
@@ -90,6 +93,9 @@ DOCUMENTS: Final[Mapping[str, type[Top]]] = {
     "hot": Hot,
     "error": ErrorDocument,
     "doctor": Doctor,
+    "plot": Plot,
+    "import": Import,
+    "export": Export,
     "broker": Broker,
     "broker-config": BrokerConfig,
     "demo": Demo,
