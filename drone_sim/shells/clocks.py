@@ -20,6 +20,38 @@ def true_s() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Wayward:
+    """What goes wrong with a clock, each thing under a ``key`` by which it is undone."""
+
+    def __init__(self) -> None:
+        self._jumps: dict[object, float] = {}
+        self._drifts: dict[object, tuple[float, float]] = {}
+
+    @property
+    def jumped_s(self) -> float:
+        """How much it has jumped ahead."""
+        return sum(self._jumps.values())
+
+    @property
+    def gained_s(self) -> float:
+        """How much it has gained by running too fast."""
+        true = true_s()
+        return sum((true - since) * ppm * PPM for since, ppm in self._drifts.values())
+
+    def step(self, key: object, by_s: float) -> None:
+        """Jump."""
+        self._jumps[key] = by_s
+
+    def drift(self, key: object, ppm: float) -> None:
+        """Run too fast from now on, beside what it always does."""
+        self._drifts[key] = (true_s(), ppm)
+
+    def set_right(self, key: object) -> None:
+        """Undo what went wrong under ``key``."""
+        self._jumps.pop(key, None)
+        self._drifts.pop(key, None)
+
+
 class MachineClock:
     """
     The clock of an orchestrator's process.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from drone_sim.scenario.model import Verb
 from drone_sim.scenario.verbs import machine_of
 from drone_sim.shells.broker import SimBroker
-from drone_sim.shells.clocks import PPM, MachineClock, true_s
+from drone_sim.shells.clocks import MachineClock, Wayward, true_s
 from drone_sim.shells.ids import SimIds
 from drone_sim.shells.links import Links
 from drone_sim.shells.loop import Process, spawn
@@ -40,36 +40,13 @@ Work = Callable[[World], Awaitable[str]]
 """What a process does; it returns what came of it, in a few words."""
 
 
-class WallClock:
-    """
-    The wall clock of a machine: what a process that starts there takes for UTC.
-
-    Each thing that goes wrong with it has a ``key`` by which it is undone.
-    """
-
-    def __init__(self) -> None:
-        self._jumps: dict[object, float] = {}
-        self._drifts: dict[object, tuple[float, float]] = {}
+class WallClock(Wayward):
+    """The wall clock of a machine: what a process that starts there takes for UTC."""
 
     @property
     def ahead_s(self) -> float:
         """How much it reads more than UTC."""
-        true = true_s()
-        gained_s = sum((true - since) * ppm * PPM for since, ppm in self._drifts.values())
-        return sum(self._jumps.values()) + gained_s
-
-    def step(self, key: object, by_s: float) -> None:
-        """Jump."""
-        self._jumps[key] = by_s
-
-    def drift(self, key: object, ppm: float) -> None:
-        """Run too fast from now on."""
-        self._drifts[key] = (true_s(), ppm)
-
-    def set_right(self, key: object) -> None:
-        """Undo what went wrong under ``key``."""
-        self._jumps.pop(key, None)
-        self._drifts.pop(key, None)
+        return self.jumped_s + self.gained_s
 
 
 @dataclass(slots=True, kw_only=True)

@@ -97,7 +97,31 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scaled:
+class _OfOne:
+    """A row with one parameter."""
+
+    param: Param
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """The one."""
+        return (self.param,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfOneKey(_OfOne):
+    """A row with one parameter and one key."""
+
+    key: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.key,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled(_OfOneKey):
     """
     A number: the parameter is ``scale`` times the key.
 
@@ -105,20 +129,8 @@ class Scaled:
     that a value beyond a limit means the limit.
     """
 
-    param: Param
-    key: str
     scale: float = 1
     inside: tuple[str, str] | None = None
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The one."""
-        return (self.key,)
 
     def write(self, values: Values, present: Numbers) -> dict[str, float]:
         """Scale it; leave one that is beyond its limit where it means the limit."""
@@ -141,23 +153,11 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(_OfOneKey):
     """One of several words. ``partial`` where the autopilot may stay as it is for the others."""
 
-    param: Param
-    key: str
     words: Mapping[str, int]
     partial: bool = False
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The one."""
-        return (self.key,)
 
     def write(self, values: Values, present: Numbers) -> dict[str, float]:  # noqa: ARG002
         """Return the word's number."""
@@ -179,24 +179,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bit:
+class Bit(_OfOneKey):
     """One bit of a mask whose other bits are somebody else's."""
 
-    param: Param
-    key: str
     mask: int
     set: str
     clear: str
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The one."""
-        return (self.key,)
 
     def write(self, values: Values, present: Numbers) -> dict[str, float]:
         """Set or clear the bit in what is there now."""
@@ -214,17 +202,11 @@ class Bit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Symmetric:
+class Symmetric(_OfOne):
     """The whole range of an axis that goes as far to one side as to the other."""
 
-    param: Param
     low: str
     high: str
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -273,17 +255,11 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(_OfOne):
     """Two keys that one number says together."""
 
-    param: Param
     both: tuple[str, str]
     words: Mapping[tuple[Plain, Plain], int]
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -309,17 +285,11 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateOrAngle:
+class RateOrAngle(_OfOne):
     """ArduPilot's rate by hand: 0 means that a stick sets angles."""
 
-    param: Param
     mode: str
     rate: str
-
-    @property
-    def params(self) -> tuple[Param, ...]:
-        """The one."""
-        return (self.param,)
 
     @property
     def keys(self) -> tuple[str, ...]:

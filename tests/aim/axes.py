@@ -7,22 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from drone_sim.benchmark.vote import LOOP, PLANT
 from orchestrator.aim.loop import AxisLoop
 from orchestrator.aim.plant import AxisPlant
 
-SMALL: Final = AxisPlant(
-    inertia_kg_m2=1.2e-3,
-    viscous_nms_rad=2e-3,
-    coulomb_nm=4e-3,
-    imbalance_nm=5e-3,
-    torque_peak_nm=0.25,
-    motor_lag_s=2e-3,
-    dead_time_samples=2,
-    sample_rate_hz=1000.0,
-    mode_hz=55.0,
-    mode_damping=0.03,
-    mode_participation=0.12,
-)
+SMALL: Final = PLANT
 """A small inspection camera on a drone."""
 
 ARM: Final = replace(
@@ -52,20 +41,7 @@ MAST: Final = replace(
 )
 """A camera on a mast, under a slower controller."""
 
-GOOD: Final = AxisLoop(
-    angle_p=8.0,
-    rate_p=0.085,
-    rate_i=0.7,
-    rate_d=0.0,
-    gyro_lpf_hz=120.0,
-    notch_hz=0.0,
-    notch_bandwidth_hz=20.0,
-    notch_attenuation_db=30.0,
-    integrator_max_nm=0.1,
-    torque_max_nm=0.25,
-    rate_max_deg_s=120.0,
-    accel_max_deg_s2=600.0,
-)
+GOOD: Final = replace(LOOP, notch_hz=0.0)
 """Suits SMALL."""
 
 GOOD_ARM: Final = replace(
