@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from drone_sim.demo.workspace import NEW, OLD
 from tests.source import ROOT
 
 TIMEOUT_S = 90.0
@@ -143,7 +144,12 @@ def test_incident_ends_uniform_both_times(incident: dict[str, Any]) -> None:
     undecided, decided = incident["runs"]
     assert ["undecided", "decided"] == [undecided["story"], decided["story"]]
     assert (True, True) == (undecided["uniform"], decided["uniform"])
-    assert undecided["versions"] < decided["versions"]
+    files = [
+        [c["claim"] for c in run["checks"] if c["claim"].startswith("every active file is ")]
+        for run in (undecided, decided)
+    ]
+    said = "every active file is {}, byte for byte in canonical form"
+    assert [[said.format(OLD)], [said.format(NEW)]] == files
     assert [] == [c for run in incident["runs"] for c in run["checks"] if not c["kept"]]
     assert decided["devices"] == incident["devices"]
 
